@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the scripts share: where things are, and stages that say what they wait for and how long it took.
+
+Standard library only: `bootstrap.py` runs before anything is installed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+COLLECTION = ROOT / "collections/ansible_collections/flowdose/infra"
+
+
+class StageFailed(Exception):
+    """A stage could not do its work; the text is what the person at the terminal reads."""
+
+
+def say(text: str = "") -> None:
+    """Print at once, also into a pipe: a person or a log is waiting for it."""
+    print(text, flush=True)
+
+
+@contextmanager
+def stage(name: str, waits_for: str) -> Iterator[None]:
+    """Announce a stage, and say how it ended and how many seconds it took."""
+    say(f"\n==> {name}: {waits_for}")
+    started = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        say(f"==> {name}: FAILED after {time.monotonic() - started:.0f} s")
+        raise
+    say(f"==> {name}: done in {time.monotonic() - started:.0f} s")
+
+
+def tool(name: str) -> str:
+    """The path of a command of the virtual environment."""
+    return str(VENV / "bin" / name)
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The process environment for the project's own commands: its tools first on PATH, its ansible.cfg wherever we stand."""
+    env = dict(os.environ)
+    env["PATH"] = f"{VENV / 'bin'}:{env.get('PATH', '')}"
+    env["VIRTUAL_ENV"] = str(VENV)
+    env["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
+    env["PYTHONUNBUFFERED"] = "1"
+    env.setdefault("LC_ALL", "C.UTF-8")  # ansible refuses to start under a locale that is not UTF-8
+    env.update(extra or {})
+    return env
+
+
+def run(
+    command: Sequence[str],
+    *,
+    cwd: Path = ROOT,
+    env: Mapping[str, str] | None = None,
+    timeout: float | None = None,
+    quiet: bool = False,
+) -> None:
+    """Run a command, without stdin, in a process group of its own; raise `StageFailed` when it fails or takes too long.
+
+    `timeout` is in seconds. `quiet` shows the output only when the command fails.
+    """
+    process = subprocess.Popen(
+        list(command),
+        cwd=cwd,
+        env=environment(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE if quiet else None,
+        stderr=subprocess.STDOUT if quiet else None,
+        text=True,
+        start_new_session=True,
+    )
+    shown = " ".join(command)
+    try:
+        output, _ = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        _end(process)
+        raise StageFailed(f"`{shown}` did not end within {timeout:.0f} s and was stopped.") from None
+    except BaseException:
+        _end(process)
+        raise
+    if process.returncode:
+        if quiet:
+            say(output.rstrip())
+        raise StageFailed(f"`{shown}` ended with {process.returncode}.")
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Stop a command and what it started: first politely, so that it can clean up."""
+    for number, patience in ((signal.SIGTERM, 20), (signal.SIGKILL, 5)):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(timeout=patience)
+            return
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _terminated(number: int, _frame: object) -> None:
+    raise KeyboardInterrupt(f"signal {number}")
+
+
+def main(body: Callable[[], None]) -> None:
+    """Run a script's body; failures become one clear message and exit status 1, a signal the usual 130."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        body()
+    except StageFailed as error:
+        say(f"\nERROR: {error}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say("\nInterrupted.")
+        sys.exit(130)
