@@ -90,8 +90,12 @@ class DnsRecord:
 
 class Machines(Protocol):
     # -- the cloud as a whole --
-    def start(self) -> None:
-        """Bring up networks, DNS, ACME, Spaces; start again every machine that should run. Safe after a crash."""
+    def start(self, report: Callable[[str], None]) -> None:
+        """Bring up images, networks, DNS, ACME, Spaces. Safe after a crash.
+
+        `report` is told each stage as it begins, one line for the person who waits ("building the droplet image").
+        The API then asks again for everything that should be (VPCs, droplets, clusters, filters, names, keys).
+        """
 
     def stop(self) -> None:
         """Remove everything this cloud put on the host: containers, networks, filters, /etc/hosts entries."""
@@ -147,7 +151,7 @@ class Machines(Protocol):
 class NoMachines:
     """API-only mode: everything succeeds at once and nothing exists."""
 
-    def start(self) -> None: ...
+    def start(self, report: Callable[[str], None]) -> None: ...
 
     def stop(self) -> None: ...
 
