@@ -67,7 +67,7 @@ def missing_packages(wanted: list[str]) -> list[str]:
 
 
 def missing_commands(packages: list[str]) -> list[str]:
-    """On a system without dpkg: the packages whose command is not on PATH (those that are no command are taken as there)."""
+    """Without dpkg: the packages whose command is not on PATH. Those without one are taken as there."""
     commands = {"podman": "podman", "crun": "crun", "nftables": "nft", "mmdebstrap": "mmdebstrap", "git": "git"}
     commands |= {"iproute2": "ip", "openssh-client": "ssh", "chromium": "chromium", "libnss3-tools": "certutil"}
     commands |= {"shellcheck": "shellcheck", "postgresql-client": "psql"}

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run ansible-test's sanity tests on the collection, with nothing from the network but Python packages.
 
-ansible-test makes virtual environments and puts a pinned pip into each with get-pip, which it downloads from a host of its
-own unless its cache holds it. This script fills the cache with a get-pip that runs the same pip from the package index.
+ansible-test makes virtual environments and puts a pinned pip into each with get-pip, which it downloads from a host of
+its own unless its cache holds it. This script fills that cache with a get-pip that runs the same pip from its wheel.
 Arguments are handed to `ansible-test sanity`, such as `--test validate-modules plugins/modules/vpc.py`.
 """
 
@@ -16,36 +16,37 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stages import COLLECTION, VENV, StageFailed, environment, main, run
+from stages import COLLECTION, StageFailed, environment, main, run, tool
 
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 CACHE = Path("~/.ansible/test/cache").expanduser()
 
 # Called by ansible-test as get-pip is: with pip's options and the packages to install.
 GET_PIP = '''\
-"""Made by flowdose.infra's scripts/sanity.py: pip %(version)s from its wheel, in place of get-pip."""
+"""Made by flowdose.infra's scripts/sanity.py: runs pip from the wheel beside it, in place of get-pip."""
 import os
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), %(wheel)r))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "WHEEL"))
 from pip._internal.cli.main import main
 
 options = [item for item in sys.argv[1:] if item not in ("--no-setuptools", "--no-wheel")]
 sys.exit(main(["install", "--upgrade", "--force-reinstall", *options]))
 '''
 
+# Asked of ansible-test itself; it has no public interface for it.
+ASK_VERSION = f"""
+import json, sys
+from ansible_test._internal.host_configs import NativePythonConfig
+from ansible_test._internal.python_requirements import get_venv_packages
+print(json.dumps(get_venv_packages(NativePythonConfig(version={PYTHON!r}, path=sys.executable))))
+"""
+
 
 def pip_version() -> str:
     """The version of pip that this ansible-test puts into its environments: what its get-pip is named after."""
-    # Asked of ansible-test itself; it has no public interface for it.
-    code = (
-        "import json, ansible_test, os, sys\n"
-        "sys.path.insert(0, os.path.dirname(ansible_test.__file__))\n"
-        "from ansible_test._internal.python_requirements import get_venv_packages\n"
-        "from ansible_test._internal.host_configs import PosixConfig, NativePythonConfig\n"
-        "print(json.dumps(get_venv_packages(NativePythonConfig(version='%d.%d', path=sys.executable))))\n"
-    ) % sys.version_info[:2]
     answer = subprocess.run(
-        [VENV / "bin/python", "-c", code], capture_output=True, text=True, check=False, env=environment()
+        [tool("python"), "-c", ASK_VERSION], capture_output=True, text=True, check=False, env=environment()
     )
     try:
         version = str(json.loads(answer.stdout.splitlines()[-1])["pip"])
@@ -61,19 +62,18 @@ def fill_cache() -> None:
     version = pip_version()
     script = CACHE / f"get_pip_{version.replace('.', '_')}.py"
     wheel = CACHE / f"pip-{version}-py3-none-any.whl"
-    if script.exists() and (wheel.exists() or "flowdose" not in script.read_text()):
+    if script.exists() and (wheel.exists() or wheel.name not in script.read_text()):
         return
     CACHE.mkdir(parents=True, exist_ok=True)
-    pip = [str(VENV / "bin/python"), "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps"]
+    pip = [tool("python"), "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-deps"]
     run([*pip, "--only-binary", ":all:", "--dest", str(CACHE), f"pip=={version}"], timeout=300, quiet=True)
-    script.write_text(GET_PIP % {"version": version, "wheel": wheel.name})
+    script.write_text(GET_PIP.replace("WHEEL", wheel.name))
 
 
 def body() -> None:
     fill_cache()
-    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    command = [str(VENV / "bin/ansible-test"), "sanity", "--local", "--python", version, "--color", "no"]
-    run([*command, *sys.argv[1:]], cwd=COLLECTION, timeout=1200, quiet=True)  # pip's chatter hides the one line that matters
+    command = [tool("ansible-test"), "sanity", "--local", "--python", PYTHON, "--color", "no", *sys.argv[1:]]
+    run(command, cwd=COLLECTION, timeout=1200, quiet=True)  # pip's chatter would hide the one line that matters
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def tool(name: str) -> str:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The process environment for the project's own commands: its tools first on PATH, its ansible.cfg wherever we stand."""
+    """The process environment of the project's own commands: its tools first on PATH, its ansible.cfg in any folder."""
     env = dict(os.environ)
     env["PATH"] = f"{VENV / 'bin'}:{env.get('PATH', '')}"
     env["VIRTUAL_ENV"] = str(VENV)

@@ -21,7 +21,7 @@ KEYS = ("store", "admin", "api", "ca")
 def variables(template: str) -> dict[str, str]:
     """The JSON object that a Jinja template gives on the development environment's controller."""
     command = [tool("ansible"), "-i", INVENTORY, "localhost", "--one-line", "-m", "ansible.builtin.debug"]
-    env = environment({"ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "0"})
+    env = environment({"ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_FORCE_COLOR": "0"})
     answer = subprocess.run(
         [*command, "-a", json.dumps({"msg": template})], cwd=ROOT, env=env, capture_output=True, text=True, check=False
     )
@@ -36,10 +36,13 @@ def variables(template: str) -> dict[str, str]:
 
 
 def addresses() -> dict[str, str]:
-    """The shop's addresses and the file of the authority that signed their certificates."""
+    """The shop's addresses, the file of the authority behind their certificates, and who may log in to the admin."""
     return variables(
-        "{{ {'store': 'https://' ~ flowdose_hosts.store ~ '/', 'admin': 'https://' ~ flowdose_hosts.admin ~ '/app',"
-        " 'api': 'https://' ~ flowdose_hosts.api, 'ca': flowdose_ca_file} }}"
+        "{{ {'store': 'https://' ~ flowdose_hosts.store ~ '/',"
+        " 'admin': 'https://' ~ flowdose_hosts.admin ~ '/app',"
+        " 'api': 'https://' ~ flowdose_hosts.api,"
+        " 'ca': flowdose_ca_file, 'admin_email': flowdose_admin_email,"
+        " 'admin_password_file': flowdose_admin_password_file} }}"
     )
 
 
