@@ -1,0 +1,51 @@
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the documentation tells a person to type exists, and its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted(
+    path.relative_to(ROOT)
+    for pattern in ("*.md", "docs/**/*.md", "localcloud/*.md", "collections/ansible_collections/flowdose/infra/*.md")
+    for path in ROOT.glob(pattern)
+)
+MAKE_TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_commands_exist(page: Path) -> None:
+    text = (ROOT / page).read_text()
+    targets = set(re.findall(r"(?:^|`|\s{4}|\$ )make ([a-z][a-z-]+)(?=$|[ `])", text, re.M))
+    assert targets <= MAKE_TARGETS
+    playbooks = set(re.findall(r"\bplaybooks/([a-z_-]+\.yml)", text))
+    assert {name for name in playbooks if not (ROOT / "playbooks" / name).is_file()} == set()
+    inventories = set(re.findall(r"-i (inventories/[a-z]+)", text))
+    assert {name for name in inventories if not (ROOT / name).is_dir()} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", (ROOT / page).read_text(), flags=re.S)
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text)
+    local = [link for link in links if "://" not in link and not link.startswith("mailto:")]
+    assert [link for link in local if not (ROOT / page.parent / link).exists()] == []
+
+
+def test_readme_starts_with_the_two_commands() -> None:
+    """The first screen says what this is and what to type."""
+    first_screen = "\n".join((ROOT / "README.md").read_text().splitlines()[:40])
+    assert "make demo" in first_screen
+    assert "make test" in first_screen
+
+
+def test_every_playbook_has_a_runbook() -> None:
+    playbooks = {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
+    assert playbooks
+    assert playbooks == {path.stem for path in (ROOT / "docs/operations").glob("*.md")} - {"README"}

@@ -1,0 +1,163 @@
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The scripts behind the Makefile: what they say, and when they change nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import bootstrap
+import demo
+import pytest
+import run_tests
+import stages
+
+PACKAGES = {"podman": "runs the droplets", "nftables": "filters"}
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Commands that bootstrap would have run."""
+    commands: list[list[str]] = []
+    monkeypatch.setattr(bootstrap, "run", lambda command, **_: commands.append(list(command)))
+    return commands
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, *, root: bool, apt: bool, missing: list[str]) -> None:
+    monkeypatch.setattr(bootstrap.os, "geteuid", lambda: 0 if root else 1000)
+    monkeypatch.setattr(bootstrap.shutil, "which", lambda name, path=None: f"/usr/bin/{name}" if apt else None)
+    monkeypatch.setattr(bootstrap, "missing_packages", lambda wanted: missing)
+
+
+def test_missing_podman_without_root_names_the_command(monkeypatch: pytest.MonkeyPatch, ran: list[list[str]]) -> None:
+    pretend(monkeypatch, root=False, apt=True, missing=["podman"])
+    with pytest.raises(stages.StageFailed) as error:
+        bootstrap.install_packages(PACKAGES)
+    assert "needs root" in str(error.value)
+    assert "sudo apt-get install --no-install-recommends podman" in str(error.value)
+    assert "runs the droplets" in str(error.value)
+    assert ran == []
+
+
+def test_missing_podman_without_apt_names_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, ran: list[list[str]]
+) -> None:
+    pretend(monkeypatch, root=True, apt=False, missing=[])
+    with pytest.raises(stages.StageFailed, match=r"(?s)no apt to install them with.*podman.*runs the droplets"):
+        bootstrap.install_packages(PACKAGES)
+    assert ran == []
+
+
+def test_packages_are_announced_before_they_are_installed(
+    monkeypatch: pytest.MonkeyPatch, ran: list[list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretend(monkeypatch, root=True, apt=True, missing=["nftables"])
+    bootstrap.install_packages(PACKAGES)
+    assert "apt installs 1 packages on this machine:\n  nftables           filters" in capsys.readouterr().out
+    assert [command[:2] for command in ran] == [["apt-get", "update"], ["apt-get", "install"]]
+    assert ran[1][-1] == "nftables"
+
+
+def test_nothing_missing_runs_nothing(monkeypatch: pytest.MonkeyPatch, ran: list[list[str]]) -> None:
+    pretend(monkeypatch, root=False, apt=True, missing=[])
+    bootstrap.install_packages(PACKAGES)
+    assert ran == []
+
+
+def test_an_old_python_is_refused(monkeypatch: pytest.MonkeyPatch, ran: list[list[str]]) -> None:
+    monkeypatch.setattr(bootstrap, "OLDEST_PYTHON", (4, 0))
+    with pytest.raises(stages.StageFailed, match=r"Python 4\.0 or newer is needed"):
+        bootstrap.bootstrap(cloud=True, dev=True)
+    assert ran == []
+
+
+def test_the_environment_is_reused_until_a_requirement_changes(
+    monkeypatch: pytest.MonkeyPatch, ran: list[list[str]], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(bootstrap, "STAMP", tmp_path / "installed.json")
+    bootstrap.install_python("dev")
+    assert len(ran) == 1, "one pip install"
+    bootstrap.install_python("dev")
+    bootstrap.install_python("run")
+    assert len(ran) == 1, "the second time, and for less, there is nothing to do"
+    real = bootstrap.fingerprint
+    monkeypatch.setattr(bootstrap, "fingerprint", lambda files: real(files) + "changed")
+    bootstrap.install_python("run")
+    assert len(ran) == 2
+    assert set(json.loads((tmp_path / "installed.json").read_text())) == {"python", "run"}
+
+
+def test_a_source_folder_is_named_absolutely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shop").mkdir()
+    monkeypatch.chdir(tmp_path)
+    flag, value = demo.source_arguments("shop", "v1")
+    assert flag == "-e"
+    assert json.loads(value) == {"flowdose_source": str(tmp_path / "shop"), "flowdose_ref": "v1"}
+    assert json.loads(demo.source_arguments("https://git.example.com/shop.git", "")[1]) == {
+        "flowdose_source": "https://git.example.com/shop.git"
+    }
+    assert demo.source_arguments("", "") == []
+
+
+def test_a_stage_says_what_it_waits_for_and_how_it_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(stages.StageFailed), stages.stage("images", "podman builds"):
+        raise stages.StageFailed("no space")
+    assert capsys.readouterr().out.splitlines()[1:] == ["==> images: podman builds", "==> images: FAILED after 0 s"]
+
+
+def test_a_command_that_hangs_is_stopped_with_all_it_started(tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    started = time.monotonic()
+    with pytest.raises(stages.StageFailed, match=r"did not end within 1 s"):
+        stages.run(["sh", "-c", f"sleep 60 & echo $! > {child}; wait"], cwd=tmp_path, timeout=1)
+    assert time.monotonic() - started < 15
+    state = Path(f"/proc/{child.read_text().strip()}/stat")
+    assert not state.exists() or state.read_text().split()[2] == "Z"
+
+
+def test_a_quiet_command_shows_its_output_when_it_fails(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    stages.run(["echo", "fine"], cwd=tmp_path, quiet=True)
+    assert capsys.readouterr().out == ""
+    with pytest.raises(stages.StageFailed, match="ended with 3"):
+        stages.run(["sh", "-c", "echo why; exit 3"], cwd=tmp_path, quiet=True)
+    assert capsys.readouterr().out == "why\n"
+
+
+def test_checks_go_on_after_a_failure_but_not_without_what_they_need() -> None:
+    done = []
+
+    def fail() -> None:
+        raise stages.StageFailed("broken")
+
+    results = run_tests.perform(
+        [
+            run_tests.Check("a", "", fail),
+            run_tests.Check("b", "", lambda: done.append("b")),
+            run_tests.Check("c", "", lambda: done.append("c"), needs=["a"]),
+        ]
+    )
+    assert done == ["b"]
+    assert [(name, outcome) for name, outcome, _ in results] == [
+        ("a", "FAILED"),
+        ("b", "passed"),
+        ("c", "not run: a failed"),
+    ]
+
+
+def test_bootstrap_without_arguments_explains_itself() -> None:
+    answer = subprocess.run(
+        [sys.executable, "scripts/bootstrap.py"],
+        cwd=stages.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=dict(os.environ),
+    )
+    assert answer.returncode == 2
+    assert "bootstrap.py cloud" in answer.stdout
