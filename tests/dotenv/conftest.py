@@ -1,5 +1,6 @@
-# Copyright: (c) 2026, the flowdose.infra developers GNU General Public License v3.0 or later (see LICENSE or
-# https://www.gnu.org/licenses/gpl-3.0.txt) SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The parsers that Medusa and Next.js read their environment files with, in one long-lived node process."""
 
 from __future__ import annotations

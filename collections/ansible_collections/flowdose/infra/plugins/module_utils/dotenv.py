@@ -1,5 +1,6 @@
-# Copyright: (c) 2026, the flowdose.infra developers GNU General Public License v3.0 or later (see LICENSE or
-# https://www.gnu.org/licenses/gpl-3.0.txt) SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Render environment files for the parsers of Medusa and Next.js.
 
 Medusa reads `.env` with dotenv 16 and dotenv-expand 11, Next.js with its own copies in `@next/env`. Both parse in two
@@ -69,8 +70,7 @@ def digests(variables: Mapping[str, object], nonce: str) -> dict[str, str]:
     """Return HMAC-SHA256(nonce, value) in hexadecimal by name, for the variables that `render` writes.
 
     With a random nonce of 16 characters or more that is thrown away afterwards, the digests of short values cannot be
-    looked up,
-    so they may be shown and compared where the values may not.
+    looked up, so they may be shown and compared where the values may not.
     """
     if len(nonce) < 16:
         raise DotenvError("the nonce must have at least 16 characters")
