@@ -22,7 +22,10 @@ def test_the_shop_survives_a_reboot_of_both_droplets(shop: Shop) -> None:
     assert all(before)
     for droplet in droplets:
         shop.cloud.ask("POST", f"/v2/droplets/{droplet.facts['id']}/actions", {"type": "reboot"})
-    for droplet, then in zip(droplets, before, strict=True):
-        wait_for("a reboot", lambda d=droplet, t=then: started(d) not in ("", t), seconds=THREE_MINUTES)
+    wait_for(
+        "both reboots",
+        lambda: all(started(droplet) not in ("", then) for droplet, then in zip(droplets, before, strict=True)),
+        seconds=THREE_MINUTES,
+    )
     wait_for("the shop", shop.serves, seconds=THREE_MINUTES)
     playbook("verify").must()
