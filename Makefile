@@ -51,6 +51,9 @@ clean: ## localcloud down, then remove all that runs made in this tree
 	rm -rf .localcloud .flowdose .venv .ansible .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage build
 	find . -name node_modules -prune -o \( -name __pycache__ -o -name '*.egg-info' \) -type d -prune -exec rm -rf {} +
 
+tools: ## .venv with the pinned tools for the playbooks, and nothing else
+	@$(PYTHON) scripts/bootstrap.py tools
+
 # What the targets above need; each is a second when it is there.
-tools tools-dev cloud cloud-dev:
+tools-dev cloud cloud-dev:
 	@$(PYTHON) scripts/bootstrap.py $(subst -, ,$@)
