@@ -58,7 +58,7 @@ def lint() -> None:
         [tool("ruff"), "format", "--check", "."],
         [tool("yamllint"), "-s", "."],
         [tool("mypy"), PLUGINS, "localcloud/src", "scripts"],
-        [tool("ansible-lint"), "--offline"],
+        [tool("ansible-lint"), "--offline", "--nocolor"],
         *([["shellcheck", *scripts]] if _shellcheck() else []),
         timeout=600,
     )()
