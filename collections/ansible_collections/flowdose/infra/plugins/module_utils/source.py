@@ -1,0 +1,421 @@
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Turn a folder or a git repository into a deterministic archive, and read what its lockfile says.
+
+    read_source(...) -> Tree (files, commit) -> inspect(tree) -> write_archive(tree)
+
+Only `git fetch` and the archive itself write anything, both into the cache.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from urllib.parse import SplitResult, unquote, urlsplit
+
+# What builds leave behind and what belongs to one machine. Tracked files are taken whatever their name.
+BUILD_FOLDERS = {".git", "node_modules", ".medusa", ".next", ".turbo"}
+LOCAL_ENV_FILE = re.compile(r"\.env(\.local|\..+\.local)?\Z")
+
+LOCKFILES = {"yarn.lock": "yarn", "package-lock.json": "npm", "npm-shrinkwrap.json": "npm", "pnpm-lock.yaml": "pnpm"}
+# The last release of yarn 1; nothing will follow it.
+YARN_CLASSIC = "1.22.22"
+
+ID_LENGTH = 12
+
+
+class SourceError(Exception):
+    """A source that cannot be deployed. The text says which, why, and what to do; never a credential."""
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a source: regular, or a symbolic link when `target` is set."""
+
+    executable: bool
+    read: Callable[[], bytes]
+    target: str | None = None
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The files of a source by path relative to its (sub)folder, `/` between the parts."""
+
+    kind: str  # git | folder
+    files: dict[str, File]
+    origin: str  # for messages: the address without credentials, and the subfolder
+    commit: str | None = None  # 40 hexadecimal digits
+    subject: str | None = None
+    parent_names: frozenset[str] = frozenset()  # names next to the subfolder's top, to recognise a workspace
+
+
+# --- reading
+# -----------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def read_source(source: str, ref: str | None, subfolder: str, cache: Path) -> Iterator[Tree]:
+    """Yield the tree of `source`, whose files can be read until the context ends.
+
+    `source` is a folder, taken as it stands without the ignored files, or with `ref` (or bare) a git repository; else
+    an address that git understands. `ref` is a branch, a tag or a commit; without one it is the remote's HEAD.
+    """
+    parts = [part for part in subfolder.split("/") if part not in ("", ".")]
+    if ".." in parts or subfolder.startswith("/"):
+        raise SourceError(f"subfolder must be a path inside the source, not {subfolder!r}")
+    subfolder = "/".join(parts)
+    if is_address(source):
+        address = Address.parse(source)
+        repository = _fetch(address, ref, cache)
+        with _tree_of_commit(repository, address.shown, ref or "refs/remotes/origin/HEAD", subfolder) as tree:
+            yield tree
+        return
+    folder = Path(source).expanduser().absolute()
+    if not folder.is_dir():
+        raise SourceError(f"the source {folder} is no folder on the controller, nor the address of a git repository")
+    bare = (folder / "HEAD").is_file() and (folder / "objects").is_dir()
+    if ref or bare:
+        with _tree_of_commit(folder, str(folder), ref or "HEAD", subfolder) as tree:
+            yield tree
+    else:
+        yield _tree_of_folder(folder, subfolder)
+
+
+def is_address(source: str) -> bool:
+    """Whether git would look for `source` on another machine: `scheme://...` or `[user@]host:path`."""
+    return bool(re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", source) or re.match(r"([\w.-]+@)?[\w.-]+:(?!//)", source))
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a repository is, and apart from it who asks."""
+
+    shown: str  # without credentials
+    user: str | None = None
+    password: str | None = None
+
+    @classmethod
+    def parse(cls, source: str) -> Address:
+        url = urlsplit(source)
+        if url.scheme not in ("http", "https") or "@" not in url.netloc:
+            return cls(source)
+        host = url.netloc.rpartition("@")[2]
+        shown = SplitResult(url.scheme, host, url.path, url.query, url.fragment).geturl()
+        return cls(shown, unquote(url.username or ""), unquote(url.password or ""))
+
+    @property
+    def credentials(self) -> set[str]:
+        # A token may stand in the place of the user.
+        return {text for text in (self.user, self.password) if text}
+
+
+def git(
+    arguments: list[str], repository: Path, address: Address | None = None, output: int | IO[bytes] = subprocess.PIPE
+) -> subprocess.CompletedProcess[bytes]:
+    """Run git without a prompt; the result's status is the caller's to look at.
+
+    Configuration and credentials travel in the environment, where `ps` does not show them.
+    """
+    settings = {
+        # Whose folder it is does not matter for reading it; the programs that its configuration could name are off.
+        "safe.directory": "*",
+        "core.fsmonitor": "false",
+        "core.hooksPath": os.devnull,
+        # Give up on a transfer that stands still for half a minute.
+        "http.lowSpeedLimit": "1000",
+        "http.lowSpeedTime": "30",
+    }
+    environment = os.environ | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    environment.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=15")
+    if address and address.credentials:
+        environment |= {"FLOWDOSE_GIT_USER": address.user or "", "FLOWDOSE_GIT_PASSWORD": address.password or ""}
+        helper = 'printf "username=%s\\npassword=%s\\n" "$FLOWDOSE_GIT_USER" "$FLOWDOSE_GIT_PASSWORD"'
+        settings["credential.helper"] = f"!f() {{ {helper}; }}; f"
+    for number, (key, value) in enumerate(settings.items()):
+        environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    environment["GIT_CONFIG_COUNT"] = str(len(settings))
+    try:
+        return subprocess.run(
+            ["git", "-C", str(repository), *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise SourceError("git is not installed on the controller (Debian: apt-get install git)") from None
+
+
+def _fetch(address: Address, ref: str | None, cache: Path) -> Path:
+    """Bring the cached copy of a repository up to date; a commit that is there already needs no network."""
+    repository = cache / "git" / f"{hashlib.sha256(address.shown.encode()).hexdigest()[:16]}.git"
+    repository.mkdir(parents=True, exist_ok=True)
+    with (repository.parent / f"{repository.name}.lock").open("w") as lock:  # several hosts deploy at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (repository / "HEAD").exists():
+            _succeed(git(["init", "--quiet", "--bare"], repository), f"prepare {repository}")
+        full_commit = bool(ref and re.fullmatch(r"[0-9a-f]{40}", ref))
+        if full_commit and git(["cat-file", "-e", f"{ref}^{{commit}}"], repository).returncode == 0:
+            return repository
+        # Not a mirror: that would fetch every pull request as well.
+        wanted = ["+HEAD:refs/remotes/origin/HEAD", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
+        options = ["fetch", "--quiet", "--prune", "--no-write-fetch-head", "--end-of-options", address.shown]
+        _succeed(git(options + wanted, repository, address), f"read the repository {address.shown}")
+        if full_commit and git(["cat-file", "-e", f"{ref}^{{commit}}"], repository).returncode != 0:
+            git([*options, str(ref)], repository, address)  # on no branch, such as the head of a pull request
+    return repository
+
+
+def _succeed(result: subprocess.CompletedProcess[bytes], attempt: str) -> bytes:
+    if result.returncode != 0:
+        reason = result.stderr.decode(errors="replace").strip() or f"git ended with status {result.returncode}"
+        raise SourceError(f"could not {attempt}: {reason}")
+    return result.stdout or b""
+
+
+@contextlib.contextmanager
+def _tree_of_commit(repository: Path, origin: str, ref: str, subfolder: str) -> Iterator[Tree]:
+    commit = _resolve(repository, origin, ref)
+    shown_commit = f"{origin} at {commit[:ID_LENGTH]}"
+    subject = _succeed(git(["log", "-1", "--format=%s", commit], repository), f"read {shown_commit}")
+    if subfolder and git(["cat-file", "-e", f"{commit}:{subfolder}/"], repository).returncode != 0:
+        raise SourceError(f"{shown_commit} has no folder {subfolder!r}")
+    top = _succeed(git(["ls-tree", "--name-only", "-z", commit], repository), f"list {shown_commit}")
+    with tempfile.TemporaryFile() as file:
+        treeish = f"{commit}:{subfolder}" if subfolder else commit
+        _succeed(git(["archive", "--format=tar", treeish], repository, output=file), f"archive {shown_commit}")
+        file.seek(0)
+        with tarfile.open(fileobj=file) as archive:
+            files = {}
+            for member in archive.getmembers():
+                if member.isfile():
+                    files[member.name] = File(bool(member.mode & stat.S_IXUSR), _reader(archive, member))
+                elif member.issym():
+                    files[member.name] = File(False, bytes, member.linkname)
+            yield Tree(
+                kind="git",
+                files=files,
+                origin=f"{shown_commit}, folder {subfolder}" if subfolder else shown_commit,
+                commit=commit,
+                subject=subject.decode(errors="replace").strip(),
+                parent_names=frozenset(top.decode(errors="replace").split("\0")) if subfolder else frozenset(),
+            )
+
+
+def _reader(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Callable[[], bytes]:
+    def read() -> bytes:
+        file = archive.extractfile(member)
+        return file.read() if file else b""
+
+    return read
+
+
+def _resolve(repository: Path, origin: str, ref: str) -> str:
+    """The commit that a branch, a tag or a commit names; a branch goes before a tag of the same name."""
+    names = [f"refs/heads/{ref}", f"refs/tags/{ref}"]
+    if ref == "HEAD" or ref.startswith("refs/"):
+        names = [ref]
+    elif re.fullmatch(r"[0-9a-f]{7,40}", ref):
+        names.append(ref)
+    for name in names:
+        result = git(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"], repository)
+        if result.returncode == 0:
+            return result.stdout.decode().strip().splitlines()[-1]
+    sorting = "--sort=-creatordate"
+    listed = git(["for-each-ref", "--format=%(refname:short)", sorting, "refs/heads", "refs/tags"], repository)
+    if listed.returncode != 0:
+        _succeed(listed, f"read {origin} as a git repository")
+    known = listed.stdout.decode(errors="replace").split()
+    some = ", ".join(known[:10]) + (f" and {len(known) - 10} more" if len(known) > 10 else "")
+    raise SourceError(f"{origin} has no branch, tag or commit {ref!r}; it has: {some or 'nothing yet'}")
+
+
+def _tree_of_folder(folder: Path, subfolder: str) -> Tree:
+    top = folder / subfolder
+    if not top.is_dir():
+        raise SourceError(f"the source {folder} has no folder {subfolder!r}")
+    files: dict[str, File] = {}
+    for name in _names(top):
+        path = top / name
+        if path.is_symlink():
+            files[name] = File(False, bytes, os.readlink(path))
+        elif path.is_file():
+            files[name] = File(os.access(path, os.X_OK), path.read_bytes)
+    parents = frozenset(os.listdir(folder)) if subfolder else frozenset()
+    return Tree(kind="folder", files=files, origin=str(top), parent_names=parents)
+
+
+def _names(top: Path) -> Iterator[str]:
+    """The files below `top`: in a git work tree the tracked ones and those not ignored, else all but builds' own."""
+    listings = []
+    for option in (["--cached"], ["--others", "--exclude-standard"]):
+        result = git(["ls-files", "-z", *option], top)
+        if result.returncode != 0:
+            break
+        listings.append([name for name in result.stdout.decode(errors="surrogateescape").split("\0") if name])
+    if len(listings) < 2:
+        yield from _walk(top, "")
+        return
+    tracked, others = listings
+    for name in tracked + [name for name in others if _is_source(name)]:
+        # A submodule is listed as one name.
+        yield from (
+            _walk(top, name.rstrip("/") + "/") if (top / name).is_dir() and not (top / name).is_symlink() else [name]
+        )
+
+
+def _walk(top: Path, prefix: str) -> Iterator[str]:
+    for path in sorted((top / prefix).iterdir()):
+        name = prefix + path.name
+        if not _is_source(name):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            yield from _walk(top, f"{name}/")
+        else:
+            yield name
+
+
+def _is_source(name: str) -> bool:
+    *_folders, last = parts = name.rstrip("/").split("/")
+    return BUILD_FOLDERS.isdisjoint(parts) and not LOCAL_ENV_FILE.match(last)
+
+
+# --- looking inside
+# ----------------------------------------------------------------------------------------------------
+
+
+def inspect(tree: Tree, package_manager: str | None = None) -> dict[str, object]:
+    """Return `{package_manager: {name, version}, lockfile: {name, sha256}, node_engines}`.
+
+    `package_manager` (`yarn@4.5.0`) takes the place of package.json's `packageManager`. `version` is None where the
+    lockfile does not depend on it (npm, pnpm). Raises SourceError for a source whose dependencies cannot be installed
+    as locked.
+    """
+    if "package.json" not in tree.files:
+        hint = "; set the subfolder of the application" if not tree.parent_names else ""
+        raise SourceError(f"{tree.origin} has no package.json{hint}")
+    try:
+        package = json.loads(tree.files["package.json"].read())
+    except ValueError as error:
+        raise SourceError(f"package.json of {tree.origin} is not valid JSON: {error}") from None
+    if not isinstance(package, dict):
+        raise SourceError(f"package.json of {tree.origin} is not a JSON object")
+    named = package_manager or package.get("packageManager") or _yarn_path(tree)
+    locks = [name for name in LOCKFILES if name in tree.files]
+    if named:
+        match = re.fullmatch(r"(yarn|npm|pnpm)@(\d+\.\d+\.\d+[^+\s]*)(\+.*)?", str(named))
+        if not match:
+            raise SourceError(
+                f"{tree.origin} asks for the package manager {named!r}; supported are yarn, npm and pnpm @ x.y.z"
+            )
+        manager, version = match[1], match[2]
+        locks = [name for name in locks if LOCKFILES[name] == manager]
+        if not locks:
+            raise SourceError(f"{tree.origin} asks for {manager} {version} but has no lockfile of {manager}; commit it")
+    else:
+        manager, version = "", None
+    if not locks:
+        workspace = [name for name in LOCKFILES if name in tree.parent_names]
+        hint = ""
+        if workspace:
+            hint = f" {workspace[0]} lies above it: a workspace cannot be built from one of its folders."
+        raise SourceError(f"{tree.origin} has no lockfile ({', '.join(LOCKFILES)}); commit one.{hint}")
+    if len({LOCKFILES[name] for name in locks}) > 1:
+        raise SourceError(
+            f"{tree.origin} has the lockfiles {' and '.join(locks)}: remove what is not used, or name the right "
+            "package manager as packageManager in package.json"
+        )
+    lock = tree.files[locks[0]].read()
+    manager = manager or LOCKFILES[locks[0]]
+    if manager == "yarn":
+        version = _yarn_version(tree.origin, lock, version)
+    engines = package.get("engines")
+    return {
+        "package_manager": {"name": manager, "version": version},
+        "lockfile": {"name": locks[0], "sha256": hashlib.sha256(lock).hexdigest()},
+        "node_engines": engines.get("node") if isinstance(engines, dict) else None,
+    }
+
+
+def _yarn_path(tree: Tree) -> str | None:
+    """`yarn@x.y.z` from `yarnPath: .yarn/releases/yarn-x.y.z.cjs`."""
+    if ".yarnrc.yml" not in tree.files:
+        return None
+    pattern = rb"^yarnPath:.*?yarn-(\d+\.\d+\.\d+[\w.-]*?)\.c?js"
+    match = re.search(pattern, tree.files[".yarnrc.yml"].read(), re.MULTILINE)
+    return f"yarn@{match[1].decode()}" if match else None
+
+
+def _yarn_version(origin: str, lock: bytes, version: str | None) -> str:
+    """The two generations of yarn refuse each other's lockfiles, and the later one depends on the exact version."""
+    classic = b"__metadata:" not in lock
+    if version is None:
+        if classic:
+            return YARN_CLASSIC
+        raise SourceError(
+            f"yarn.lock of {origin} is of yarn 2 or newer, and nothing says which: set packageManager in package.json "
+            "(`yarn set version x.y.z`); another version would refuse the lockfile"
+        )
+    if classic != version.startswith("1."):
+        raise SourceError(
+            f"yarn.lock of {origin} was written by yarn {'1' if classic else '2 or newer'}, but packageManager or "
+            f"yarnPath says yarn {version}: run `yarn install` with that version and commit yarn.lock"
+        )
+    return version
+
+
+# --- writing
+# -----------------------------------------------------------------------------------------------------------
+
+
+def write_archive(tree: Tree, cache: Path) -> tuple[str, Path]:
+    """Return the id of `tree` and the path of its archive, `<cache>/<digest>.tar.gz`, written when it is not there yet.
+
+    The same files give the same archive: sorted, owned by 0, time 0, modes 0644 and 0755. The id is the commit's, or
+    for a folder that of its contents, 12 hexadecimal digits.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=cache) as plain:
+        with tarfile.open(fileobj=plain, mode="w") as archive:
+            for name, file in sorted(tree.files.items()):
+                _add(archive, name, file)
+        # Of what is inside, because the compressed bytes depend on the version of zlib.
+        plain.seek(0)
+        digest = hashlib.file_digest(plain, "sha256").hexdigest()
+        path = cache / f"{digest[:32]}.tar.gz"
+        if not path.exists():
+            plain.seek(0)
+            # Under another name until it is whole: a run may be interrupted, and others may be writing the same.
+            partial = cache / f".{path.name}.{os.getpid()}"
+            with partial.open("wb") as raw, gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
+                shutil.copyfileobj(plain, packed)
+            partial.replace(path)
+    return (tree.commit or digest)[:ID_LENGTH], path
+
+
+def _add(archive: tarfile.TarFile, name: str, file: File) -> None:
+    member = tarfile.TarInfo(name)
+    if file.target is not None:
+        member.type, member.linkname, member.mode = tarfile.SYMTYPE, file.target, 0o777
+        archive.addfile(member)
+    else:
+        data = file.read()
+        member.size, member.mode = len(data), 0o755 if file.executable else 0o644
+        archive.addfile(member, io.BytesIO(data))
