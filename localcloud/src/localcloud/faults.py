@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults on order: what the real API does on a bad day, on the calls that a test names."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+HTML_GATEWAY_ERROR = """<html>
+<head><title>{status} {reason}</title></head>
+<body>
+<center><h1>{status} {reason}</h1></center>
+<hr><center>cloudflare</center>
+</body>
+</html>
+"""
+
+
+@dataclass
+class Fault:
+    """One order. It waits for calls that match, lets `nth - 1` of them pass, then hits `count` of them.
+
+    `call`: method and path with `*` wildcards ("POST /v2/droplets", "* /v2/databases/*").
+    One of:
+      `status`: answer this instead; with `effect` the call is carried out all the same. 502 and 504 come as HTML, as
+                from the edge in front of the real API; `html` says otherwise. 429 with `retry_after` (seconds) is the
+                burst limit, without it the hourly one.
+      `reset`:  "before" or "after": drop the connection before or after the call was carried out.
+      `hide`:   carry the call out, but answer 404 to this many reads of what it created.
+      `delay`:  wait so many real seconds before the call (goes with any of the others).
+    """
+
+    call: str
+    nth: int = 1
+    count: int = 1
+    status: int | None = None
+    effect: bool = False
+    html: bool | None = None
+    message: str = ""
+    retry_after: int | None = None
+    reset: str | None = None
+    hide: int = 0
+    delay: float = 0.0
+    seen: int = 0  # matching calls so far
+    hits: int = 0  # of those, answered with the fault
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"(\*|GET|POST|PUT|PATCH|DELETE) \S+", self.call):
+            raise ValueError(f"'{self.call}' is not a method and a path, such as 'POST /v2/droplets'")
+        if self.reset not in (None, "before", "after"):
+            raise ValueError("reset is 'before' or 'after' the call is carried out")
+        if (self.status is not None) + (self.reset is not None) + (self.hide > 0) > 1:
+            raise ValueError("status, reset and hide exclude each other")
+        if self.status is None and self.reset is None and not self.hide and not self.delay:
+            raise ValueError("a fault needs status, reset, hide or delay")
+        if self.status is not None and not 400 <= self.status <= 599:
+            raise ValueError("status must be between 400 and 599")
+        if self.nth < 1 or self.count < 1 or self.hide < 0 or self.delay < 0:
+            raise ValueError("nth and count are 1 or more, hide and delay 0 or more")
+
+    def matches(self, method: str, path: str) -> bool:
+        wanted_method, wanted_path = self.call.split(" ", 1)
+        return wanted_method in ("*", method) and fnmatchcase(path, wanted_path)
+
+    @property
+    def spent(self) -> bool:
+        return self.hits >= self.count
+
+    def as_html(self) -> bool:
+        return self.status in (502, 504) if self.html is None else self.html
+
+    def name(self) -> str:
+        """How the request log calls it."""
+        shown = {key: value for key, value in self.to_json().items() if value not in (None, False, 0, 0.0, "")}
+        return json.dumps({key: shown[key] for key in shown if key not in ("call", "nth", "count", "seen", "hits")})
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+class Faults:
+    """The orders that wait, in the order they came; the first that matches and is due hits."""
+
+    def __init__(self) -> None:
+        self.orders: list[Fault] = []
+        self._hidden: dict[str, int] = {}  # path -> reads that still get a 404
+
+    def add(self, call: str, **options: Any) -> Fault:
+        fault = Fault(call, **options)
+        self.orders.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        self.orders.clear()
+        self._hidden.clear()
+
+    def strike(self, method: str, path: str) -> Fault | None:
+        """The fault that hits this call, if any. Every matching order counts the call."""
+        due: Fault | None = None
+        for fault in self.orders:
+            if fault.spent or not fault.matches(method, path):
+                continue
+            fault.seen += 1
+            if due is None and fault.seen >= fault.nth:
+                fault.hits += 1
+                due = fault
+        return due
+
+    def hide(self, path: str, reads: int) -> None:
+        self._hidden[path] = reads
+
+    def is_hidden(self, method: str, path: str) -> bool:
+        """True for a read of something that is not to be seen yet; counts it."""
+        if method != "GET" or path not in self._hidden:
+            return False
+        self._hidden[path] -= 1
+        if self._hidden[path] <= 0:
+            del self._hidden[path]
+        return True
+
+
+def created_path(path: str, answer: Any) -> str | None:
+    """Where something just created is read: `/v2/droplets` answered with a droplet 7 -> `/v2/droplets/7`."""
+    if not isinstance(answer, dict):
+        return None
+    for value in answer.values():
+        if isinstance(value, dict):
+            for key in ("id", "access_key", "name"):
+                if key in value:
+                    return f"{path}/{value[key]}"
+    return None

@@ -1,0 +1,388 @@
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The HTTPS server: authorises, limits, injects faults, dispatches, logs."""
+
+from __future__ import annotations
+
+import asyncio
+import http
+import json
+import logging
+import socket
+import ssl
+import struct
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from localcloud import api, routing
+from localcloud.api import droplets
+from localcloud.clock import VirtualClock, iso
+from localcloud.cloud import Cloud
+from localcloud.errors import ApiError, bad_request, forbidden, not_found, unauthorized
+from localcloud.faults import HTML_GATEWAY_ERROR, Fault, Faults, created_path
+from localcloud.limits import RateLimits
+from localcloud.routing import Answer, Call
+from localcloud.store import RequestLog
+
+logger = logging.getLogger(__name__)
+
+ADMIN = "/_localcloud/"
+MAX_BODY = 4 * 1024 * 1024
+
+__all__ = ["Server", "api"]
+
+
+@dataclass
+class Exchange:
+    """One request on its way, and what the log will tell of it."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    base_url: str
+    raw_body: bytes
+    token: str | None
+    request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    body: Any = None
+    warnings: list[str] = field(default_factory=list)
+    fault: Fault | None = None
+    reset: bool = False
+
+
+class Server:
+    """Serves one `Cloud`. `token` may do everything, `read_only_token` only read."""
+
+    def __init__(
+        self, cloud: Cloud, log: RequestLog, token: str, read_only_token: str, auto_advance: float = 0.0
+    ) -> None:
+        self.cloud = cloud
+        self.log = log
+        self.faults = Faults()
+        self.port = 0
+        self.stopping = asyncio.Event()  # somebody asked for the end, by DELETE /_localcloud/
+        self._tokens = {token: False, read_only_token: True}  # token -> may only read
+        self._limits = {token: RateLimits(), read_only_token: RateLimits()}
+        self._auto_advance = auto_advance
+        self._runner: web.ServerRunner | None = None
+        self._ticker: asyncio.Task[None] | None = None
+
+    # -- life --
+
+    async def start(self, host: str, port: int, certificate: ssl.SSLContext) -> None:
+        if self.cloud.machines is not None:
+            loop = asyncio.get_running_loop()
+            self.cloud.machines.on_power_event(
+                lambda id, status: loop.call_soon_threadsafe(self._power_changed, id, status)
+            )
+        self._runner = web.ServerRunner(web.Server(self._serve))
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port, ssl_context=certificate)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        if not isinstance(self.cloud.clock, VirtualClock):
+            self._ticker = asyncio.create_task(self._tick())
+
+    async def stop(self) -> None:
+        if self._ticker is not None:
+            self._ticker.cancel()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self.cloud.queues.drain()
+        self.cloud.changed()
+
+    async def _tick(self) -> None:
+        """Let time pass between requests: what falls due moves the machines."""
+        while True:
+            self.cloud.wake.clear()
+            try:
+                await asyncio.wait_for(self.cloud.wake.wait(), self.cloud.seconds_to_next())
+            except TimeoutError:
+                pass
+            if self.cloud.settle():
+                self.cloud.changed()
+
+    def _power_changed(self, droplet_id: int, status: str) -> None:
+        droplets.power_changed(self.cloud, droplet_id, status)
+        self.cloud.changed()
+
+    # -- one request --
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        exchange = Exchange(
+            method=request.method,
+            path=request.path,
+            query=dict(request.query),
+            base_url=f"https://{request.host}",
+            raw_body=await request.read(),
+            token=_bearer(request.headers),
+        )
+        if exchange.path.startswith(ADMIN):
+            return self._respond(*self._guarded(lambda: self._administer(exchange), exchange))
+        started = time.monotonic()
+        status, body, headers = await self._exchange(exchange)
+        self._record(exchange, status, body, headers, time.monotonic() - started)
+        if exchange.reset:
+            _drop_connection(request)
+        return self._respond(status, body, headers)
+
+    async def _exchange(self, exchange: Exchange) -> tuple[int, Any, dict[str, str]]:
+        clock = self.cloud.clock
+        if self._auto_advance and isinstance(clock, VirtualClock):
+            clock.advance(self._auto_advance)
+        try:
+            read_only = self._authenticate(exchange)
+            limits = self._limits[str(exchange.token)]
+            self.limits_admit(limits, exchange)
+        except ApiError as error:
+            return error.status, error.body(exchange.request_id), self._headers(exchange, error.headers)
+        fault = exchange.fault = self.faults.strike(exchange.method, exchange.path)
+        if fault is not None and fault.delay:
+            await asyncio.sleep(fault.delay)
+        if fault is None or self._is_carried_out(fault):
+            answer = self._guarded(lambda: self._dispatch(exchange, read_only), exchange)
+            if fault is None:
+                return answer
+            status, body, headers = answer
+            if fault.hide and 200 <= status < 300 and (path := created_path(exchange.path, body)):
+                self.faults.hide(path, fault.hide)
+            if fault.reset is None and fault.status is None:
+                return answer
+        if fault.reset is not None:
+            exchange.reset = True
+            return 0, None, {}
+        return self._faulty_answer(exchange, fault)
+
+    def limits_admit(self, limits: RateLimits, exchange: Exchange) -> None:
+        key_list = (exchange.method, exchange.path) == ("GET", "/v2/account/keys")
+        limits.admit(self.cloud.clock.limits_now(), key_list=key_list)
+
+    @staticmethod
+    def _is_carried_out(fault: Fault) -> bool:
+        if fault.status is not None:
+            return fault.effect
+        return fault.reset != "before"
+
+    def _authenticate(self, exchange: Exchange) -> bool:
+        """Return whether the token may only read."""
+        if exchange.token is None or exchange.token not in self._tokens:
+            raise unauthorized()
+        return self._tokens[exchange.token]
+
+    def _dispatch(self, exchange: Exchange, read_only: bool) -> Answer:
+        if self.cloud.settle():
+            self.cloud.changed()
+        if self.faults.is_hidden(exchange.method, exchange.path):
+            exchange.warnings.append("hidden by a fault")
+            raise not_found()
+        if read_only and exchange.method != "GET":
+            raise forbidden()
+        route, params = routing.find(exchange.method, exchange.path)
+        if route is None:
+            exchange.warnings.append(f"localcloud has no {exchange.method} {exchange.path}")
+            raise not_found()
+        call = Call(
+            cloud=self.cloud,
+            method=exchange.method,
+            path=exchange.path,
+            base_url=exchange.base_url,
+            read_only=read_only,
+            params=params,
+            query=exchange.query,
+            warnings=exchange.warnings,
+        )
+        self._read_body(exchange)
+        if route.body is not None:
+            call.body = routing.accept(route.body, {} if exchange.body is None else exchange.body, "", call.warnings)
+        status, answer = route.handler(call)
+        # Encoded before the state moves on: an answer shares its objects with the state.
+        answer = json.loads(json.dumps(answer))
+        if exchange.method != "GET":
+            self.cloud.changed()
+        return status, answer
+
+    @staticmethod
+    def _read_body(exchange: Exchange) -> None:
+        if not exchange.raw_body:
+            return
+        if len(exchange.raw_body) > MAX_BODY:
+            raise ApiError(413, "request_entity_too_large", "Request body is too large")
+        try:
+            exchange.body = json.loads(exchange.raw_body)
+        except ValueError:
+            raise bad_request("Request body is not valid JSON") from None
+
+    def _guarded(self, call: Any, exchange: Exchange) -> tuple[int, Any, dict[str, str]]:
+        try:
+            status, body = call()
+            return status, body, self._headers(exchange)
+        except ApiError as error:
+            return error.status, error.body(exchange.request_id), self._headers(exchange, error.headers)
+        except Exception:
+            logger.exception("%s %s", exchange.method, exchange.path)
+            exchange.warnings.append("localcloud failed: its log tells where")
+            error = ApiError(500, "server_error", "Unexpected server-side error")
+            return 500, error.body(exchange.request_id), self._headers(exchange)
+
+    def _faulty_answer(self, exchange: Exchange, fault: Fault) -> tuple[int, Any, dict[str, str]]:
+        status = int(fault.status or 500)
+        headers = self._headers(exchange)
+        if fault.as_html():
+            reason = http.HTTPStatus(status).phrase
+            return status, HTML_GATEWAY_ERROR.format(status=status, reason=reason), headers
+        if status == 429:
+            error = ApiError(429, "too_many_requests", "API Rate limit exceeded.")
+            if fault.retry_after is not None:
+                headers |= {"retry-after": str(fault.retry_after), "ratelimit-remaining": "0"}
+        else:
+            error = ApiError(status, _ERROR_IDS.get(status, "server_error"), fault.message or "Server Error")
+        return status, error.body(exchange.request_id), headers
+
+    def _headers(self, exchange: Exchange, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        headers = {"x-request-id": exchange.request_id}
+        if exchange.token in self._limits:
+            headers |= self._limits[exchange.token].headers(self.cloud.clock.limits_now())
+        return {**headers, **(more or {})}
+
+    @staticmethod
+    def _respond(status: int, body: Any, headers: Mapping[str, str]) -> web.Response:
+        if status == 0:
+            return web.Response(status=500)  # nobody is there to read it
+        if body is None:
+            return web.Response(status=status, headers=headers)
+        if isinstance(body, str):
+            return web.Response(status=status, text=body, content_type="text/html", headers=headers)
+        return web.json_response(body, status=status, headers=headers)
+
+    def _record(self, exchange: Exchange, status: int, body: Any, headers: Mapping[str, str], duration: float) -> None:
+        if exchange.body is None and exchange.raw_body:
+            try:
+                exchange.body = json.loads(exchange.raw_body)
+            except ValueError:
+                exchange.body = exchange.raw_body.decode(errors="replace")
+        self.log.append(
+            {
+                "time": iso(time.time()),
+                "cloud_time": iso(self.cloud.clock.now()),
+                "request_id": exchange.request_id,
+                "method": exchange.method,
+                "path": exchange.path,
+                "query": exchange.query,
+                "body": exchange.body,
+                "status": status,
+                "response": body,
+                "retry_after": headers.get("retry-after"),
+                "fault": exchange.fault.name() if exchange.fault else None,
+                "warnings": exchange.warnings,
+                "seconds": round(duration, 4),
+            }
+        )
+
+    # -- administration: what localcloud's own command line asks for --
+
+    def _administer(self, exchange: Exchange) -> Answer:
+        if self._authenticate(exchange):
+            raise forbidden()
+        self._read_body(exchange)
+        match exchange.method, exchange.path.removeprefix(ADMIN):
+            case "GET", "status":
+                return 200, self.status()
+            case "POST", "reset":
+                self.reset()
+                return 204, None
+            case "POST", "stop":
+                self.stopping.set()
+                return 202, {}
+            case "GET", "faults":
+                return 200, {"faults": [fault.to_json() for fault in self.faults.orders]}
+            case "POST", "faults":
+                try:
+                    fault = self.faults.add(**(exchange.body or {}))
+                except (TypeError, ValueError) as error:
+                    raise bad_request(str(error)) from None
+                return 201, {"fault": fault.to_json()}
+            case "DELETE", "faults":
+                self.faults.clear()
+                return 204, None
+        raise not_found(f"localcloud has no {exchange.method} {exchange.path}")
+
+    def reset(self) -> None:
+        """Forget all resources, faults and requests."""
+        self.faults.clear()
+        self.log.clear()
+        for token in self._limits:
+            self._limits[token] = RateLimits()
+        self.cloud.reset()
+
+    def status(self) -> dict[str, Any]:
+        """Droplets and clusters as a person asks for them, with what went wrong with their machines."""
+        if self.cloud.settle():
+            self.cloud.changed()
+        state, failures = self.cloud.state, self.cloud.queues.failures
+        return {
+            "cloud_time": iso(self.cloud.clock.now()),
+            "speed": self.cloud.clock.speed,
+            "droplets": [
+                {
+                    "id": droplet["id"],
+                    "name": droplet["name"],
+                    "state": droplet["status"],
+                    "public_ipv4": droplet["public_ip"],
+                    "private_ipv4": droplet["private_ip"],
+                    "size": droplet["size"],
+                    "tags": droplet["tags"],
+                    "error": failures.get(f"droplet:{droplet['id']}"),
+                }
+                for droplet in state["droplets"].values()
+            ],
+            "clusters": [
+                {
+                    "id": cluster["id"],
+                    "name": cluster["name"],
+                    "engine": cluster["engine"],
+                    "version": cluster["version"],
+                    "state": cluster["status"],
+                    "host": cluster["host"],
+                    "private_host": f"private-{cluster['host']}",
+                    "public_ipv4": cluster["public_ip"],
+                    "private_ipv4": cluster["private_ip"],
+                    "error": failures.get(f"cluster:{cluster['id']}"),
+                }
+                for cluster in state["databases"].values()
+            ],
+            "errors": {queue: text for queue, text in failures.items() if queue.partition(":")[0] not in _SHOWN},
+        }
+
+
+_SHOWN = ("droplet", "cluster")  # whose errors stand beside them
+_ERROR_IDS = {
+    400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not_found",
+    409: "conflict",
+    412: "precondition_failed",
+    422: "unprocessable_entity",
+    503: "service_unavailable",
+}
+
+
+def _bearer(headers: Mapping[str, str]) -> str | None:
+    kind, _, token = headers.get("Authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" and token.strip() else None
+
+
+def _drop_connection(request: web.BaseRequest) -> None:
+    """End the connection with a reset instead of an answer."""
+    transport = request.transport
+    if transport is None:
+        return
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

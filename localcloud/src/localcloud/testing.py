@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A cloud in the test's own process: the API with a virtual clock and no container.
+
+from localcloud.testing import running_cloud
+
+with running_cloud() as cloud:
+    client = pydo.Client(cloud.token, endpoint=cloud.endpoint, connection_verify=str(cloud.ca_file))
+    ...
+    cloud.clock.advance(40)  # a droplet is made
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from localcloud.clock import VirtualClock
+from localcloud.cloud import Cloud, Config, Latencies, cloud_authority, database_authority
+from localcloud.machines import Machines
+from localcloud.server import Server
+from localcloud.store import RequestLog, Store
+from localcloud.tls import write_private
+
+TOKEN = "dop_v1_" + "0" * 64
+READ_ONLY_TOKEN = "dop_v1_" + "1" * 64
+
+T = TypeVar("T")
+
+
+class RunningCloud:
+    """What a test holds of a cloud that runs in another thread.
+
+    `endpoint`, `ca_file`, `token`, `read_only_token`: what a client needs. `clock.advance(seconds)` lets time pass.
+    """
+
+    def __init__(self, server: Server, loop: asyncio.AbstractEventLoop, clock: VirtualClock, ca_file: Path) -> None:
+        self._server = server
+        self._loop = loop
+        self.clock = clock
+        self.ca_file = ca_file
+        self.token = TOKEN
+        self.read_only_token = READ_ONLY_TOKEN
+        self.endpoint = f"https://127.0.0.1:{server.port}"
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        """What was asked and answered so far, as in the request log."""
+        return self._in_loop(lambda: list(self._server.log.entries))
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The cloud's state, to look at. To change it, call the API: that is what drift is."""
+        return self._server.cloud.state
+
+    def fault(self, call: str, **options: Any) -> None:
+        """Order a fault, see `localcloud.faults.Fault`: `cloud.fault("POST /v2/droplets", status=504, effect=True)`."""
+        self._in_loop(lambda: self._server.faults.add(call, **options))
+
+    def clear_faults(self) -> None:
+        self._in_loop(self._server.faults.clear)
+
+    def reset(self) -> None:
+        """Forget all resources, faults and requests."""
+        self._in_loop(self._server.reset)
+
+    def status(self) -> dict[str, Any]:
+        return self._in_loop(self._server.status)
+
+    def drain(self) -> None:
+        """Wait until the machines have done all that they were asked."""
+        asyncio.run_coroutine_threadsafe(self._server.cloud.queues.drain(), self._loop).result(60)
+
+    def _in_loop(self, function: Callable[[], T]) -> T:
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(function())
+            except BaseException as error:
+                future.set_exception(error)
+
+        self._loop.call_soon_threadsafe(run)
+        return future.result(60)
+
+
+@contextmanager
+def running_cloud(
+    *,
+    auto_advance: float = 0.0,
+    latencies: Latencies | None = None,
+    droplet_limit: int = Config.droplet_limit,
+    machines: Machines | None = None,
+) -> Iterator[RunningCloud]:
+    """Serve a cloud on a free port of 127.0.0.1 until the block ends.
+
+    Time stands still: only `clock.advance()` moves it, and `auto_advance`, the cloud seconds that each request lets pass
+    (for a client that polls with short sleeps of its own). Rate limits count in the same time: more than 250 requests
+    without a minute passing get a 429. `machines` replaces the containers that there are none of.
+    """
+    clock = VirtualClock()
+    with tempfile.TemporaryDirectory(prefix="localcloud-") as name:
+        directory = Path(name)
+        authority = cloud_authority(directory)
+        context = server_certificate(authority.issue(["localhost"], ["127.0.0.1"]), directory)
+        loop = asyncio.new_event_loop()
+        started: Future[Server] = Future()
+        stop = asyncio.Event()
+
+        async def serve() -> None:
+            try:
+                config = Config(latencies or Latencies(), droplet_limit)
+                cloud = Cloud(Store(), clock, database_authority(directory), config, machines)
+                server = Server(cloud, RequestLog(), TOKEN, READ_ONLY_TOKEN, auto_advance)
+                await server.start("127.0.0.1", 0, context)
+            except BaseException as error:
+                started.set_exception(error)
+                return
+            started.set_result(server)
+            await stop.wait()
+            await server.stop()
+
+        thread = threading.Thread(target=loop.run_until_complete, args=(serve(),), name="localcloud", daemon=True)
+        thread.start()
+        try:
+            yield RunningCloud(started.result(60), loop, clock, directory / "ca.pem")
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+            thread.join(60)
+            loop.close()
+
+
+def server_certificate(chain_and_key: tuple[str, str], directory: Path) -> ssl.SSLContext:
+    """A TLS context; the certificate and key are kept in `directory`, because OpenSSL reads files only."""
+    chain, key = directory / "server.pem", directory / "server-key.pem"
+    write_private(chain, chain_and_key[0])
+    write_private(key, chain_and_key[1])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    return context
