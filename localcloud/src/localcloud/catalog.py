@@ -263,8 +263,12 @@ def database_storage(size: str) -> int:
     return gib.get(memory, memory * 18) * 1024
 
 
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 # Settings of the engines that PATCH /config takes, with the JSON type of each.
-_INTEGERS_PG = """
+_INTEGERS_PG = _words("""
     autovacuum_analyze_threshold autovacuum_freeze_max_age autovacuum_max_workers autovacuum_naptime
     autovacuum_vacuum_cost_delay autovacuum_vacuum_cost_limit autovacuum_vacuum_threshold backup_hour backup_minute
     bgwriter_delay bgwriter_flush_after bgwriter_lru_maxpages deadlock_timeout idle_in_transaction_session_timeout
@@ -274,21 +278,21 @@ _INTEGERS_PG = """
     max_slot_wal_keep_size max_stack_depth max_standby_archive_delay max_standby_streaming_delay max_wal_senders
     max_worker_processes pg_partman_bgw.interval temp_file_limit track_activity_query_size wal_sender_timeout
     wal_writer_delay work_mem
-""".split()
-_NUMBERS_PG = """
+""")
+_NUMBERS_PG = _words("""
     autovacuum_analyze_scale_factor autovacuum_vacuum_scale_factor bgwriter_lru_multiplier shared_buffers_percentage
-""".split()
-_STRINGS_PG = """
+""")
+_STRINGS_PG = _words("""
     default_toast_compression log_error_verbosity log_line_prefix pg_partman_bgw.role pg_stat_statements.track
     synchronous_replication timezone track_commit_timestamp track_functions track_io_timing
-""".split()
-_INTEGERS_VALKEY = """
+""")
+_INTEGERS_VALKEY = _words("""
     valkey_active_expire_effort valkey_io_threads valkey_lfu_decay_time valkey_lfu_log_factor
     valkey_number_of_databases valkey_pubsub_client_output_buffer_limit valkey_timeout
-""".split()
-_STRINGS_VALKEY = """
+""")
+_STRINGS_VALKEY = _words("""
     valkey_acl_channels_default valkey_maxmemory_policy valkey_notify_keyspace_events valkey_persistence
-""".split()
+""")
 
 ENGINE_SETTINGS: dict[str, dict[str, Any]] = {
     "pg": {
@@ -321,15 +325,16 @@ _PG_SERVER_UNITS = {
     "work_mem": "MB", "log_min_duration_statement": "ms", "idle_in_transaction_session_timeout": "ms",
     "deadlock_timeout": "ms", "autovacuum_naptime": "s", "temp_file_limit": "kB", "wal_writer_delay": "ms",
 }  # fmt: skip
-_PG_SERVER_PLAIN = """
-    jit timezone log_error_verbosity track_functions track_io_timing max_parallel_workers max_parallel_workers_per_gather
+_PG_SERVER_PLAIN = _words("""
+    jit timezone log_error_verbosity track_functions track_io_timing
+    max_parallel_workers max_parallel_workers_per_gather
     autovacuum_analyze_scale_factor autovacuum_vacuum_scale_factor autovacuum_analyze_threshold
     autovacuum_vacuum_threshold autovacuum_vacuum_cost_limit default_toast_compression
-""".split()
+""")
 
 
 def server_settings(engine: str, config: dict[str, Any]) -> dict[str, str]:
-    """Translate the API's settings to those of the server itself; what only DigitalOcean's platform knows is left out."""
+    """Translate the API's settings to the server's own; what only DigitalOcean's platform knows is left out."""
     if engine == "valkey":
         settings = {"maxmemory-policy": str(config["valkey_maxmemory_policy"]).replace("_", "-")}
         if "valkey_timeout" in config:

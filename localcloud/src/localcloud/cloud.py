@@ -128,7 +128,7 @@ class Cloud:
             if timer["at"] > now:
                 return None
             if not any(self.queues.busy(queue) for queue in timer["queues"]):
-                return timer  # type: ignore[no-any-return]
+                return timer
         return None
 
     def seconds_to_next(self) -> float | None:

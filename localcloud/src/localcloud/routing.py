@@ -58,7 +58,7 @@ class Call:
         items = list(items)
         shown = items[(page - 1) * per_page : page * per_page]
         last = max(1, -(-len(items) // per_page))
-        pages = {}
+        pages: dict[str, str] = {}
         if page > 1:
             pages |= {"first": self._page_link(1), "prev": self._page_link(min(page - 1, last))}
         if page < last:

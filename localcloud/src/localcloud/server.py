@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http
 import json
 import logging
@@ -77,9 +78,11 @@ class Server:
     async def start(self, host: str, port: int, certificate: ssl.SSLContext) -> None:
         if self.cloud.machines is not None:
             loop = asyncio.get_running_loop()
-            self.cloud.machines.on_power_event(
-                lambda id, status: loop.call_soon_threadsafe(self._power_changed, id, status)
-            )
+
+            def power_event(droplet_id: int, status: str) -> None:  # comes from a thread of the machines
+                loop.call_soon_threadsafe(self._power_changed, droplet_id, status)
+
+            self.cloud.machines.on_power_event(power_event)
         self._runner = web.ServerRunner(web.Server(self._serve))
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port, ssl_context=certificate)
@@ -100,10 +103,8 @@ class Server:
         """Let time pass between requests: what falls due moves the machines."""
         while True:
             self.cloud.wake.clear()
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.cloud.wake.wait(), self.cloud.seconds_to_next())
-            except TimeoutError:
-                pass
             if self.cloud.settle():
                 self.cloud.changed()
 
@@ -148,7 +149,7 @@ class Server:
             answer = self._guarded(lambda: self._dispatch(exchange, read_only), exchange)
             if fault is None:
                 return answer
-            status, body, headers = answer
+            status, body, _ = answer
             if fault.hide and 200 <= status < 300 and (path := created_path(exchange.path, body)):
                 self.faults.hide(path, fault.hide)
             if fault.reset is None and fault.status is None:
@@ -226,8 +227,8 @@ class Server:
         except Exception:
             logger.exception("%s %s", exchange.method, exchange.path)
             exchange.warnings.append("localcloud failed: its log tells where")
-            error = ApiError(500, "server_error", "Unexpected server-side error")
-            return 500, error.body(exchange.request_id), self._headers(exchange)
+            failure = ApiError(500, "server_error", "Unexpected server-side error")
+            return 500, failure.body(exchange.request_id), self._headers(exchange)
 
     def _faulty_answer(self, exchange: Exchange, fault: Fault) -> tuple[int, Any, dict[str, str]]:
         status = int(fault.status or 500)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from localcloud.tls import write_private
 
@@ -71,7 +71,7 @@ class RequestLog:
     def __init__(self, path: Path | None = None) -> None:
         self.entries: deque[dict[str, Any]] = deque()
         self._path = path
-        self._file = None
+        self._file: IO[str] | None = None
         if path is not None:
             self._open(path, "a")
 

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From the state to the machines: what should stand on the host, and the queues that bring it about.
 
-`desired()` derives everything from the state; `Sync.update()` compares it with what was asked for before and queues the
-calls that differ. So no handler calls a machine for what a state tells, and a start after a kill is one more comparison.
+`desired()` derives everything from the state; `Sync.update()` compares it with what was asked for before and queues
+what differs. So no handler calls a machine for what the state tells, and a start after a kill is one more comparison.
 """
 
 from __future__ import annotations

@@ -102,9 +102,9 @@ def running_cloud(
 ) -> Iterator[RunningCloud]:
     """Serve a cloud on a free port of 127.0.0.1 until the block ends.
 
-    Time stands still: only `clock.advance()` moves it, and `auto_advance`, the cloud seconds that each request lets pass
-    (for a client that polls with short sleeps of its own). Rate limits count in the same time: more than 250 requests
-    without a minute passing get a 429. `machines` replaces the containers that there are none of.
+    Time stands still: only `clock.advance()` moves it, and `auto_advance`, the cloud seconds that each request lets
+    pass (for a client that polls with short sleeps of its own). Rate limits count in the same time: more than 250
+    requests without a minute passing get a 429. `machines` stands in for the containers that there are none of.
     """
     clock = VirtualClock()
     with tempfile.TemporaryDirectory(prefix="localcloud-") as name:

@@ -523,7 +523,7 @@ def delete_database(call: Call) -> Answer:
 def _user(call: Call, cluster: dict[str, Any]) -> dict[str, Any]:
     for user in cluster["users"]:
         if user["name"] == call.params["user"]:
-            return user  # type: ignore[no-any-return]
+            return user
     raise not_found("user not found")
 
 

@@ -40,7 +40,7 @@ def find_project(cloud: Cloud, project_id: str) -> dict[str, Any]:
         return next(project for project in projects.values() if project["is_default"])
     if project_id not in projects:
         raise not_found()
-    return projects[project_id]  # type: ignore[no-any-return]
+    return projects[project_id]
 
 
 def _checked(call: Call, own_id: str = "") -> dict[str, Any]:
@@ -142,7 +142,7 @@ def list_resources(call: Call) -> Answer:
     project = _project(call)
     entries = call.cloud.state["project_resources"].items()
     mine = [(urn, entry["assigned_at"]) for urn, entry in entries if entry["project_id"] == project["id"]]
-    return call.page("resources", mine, lambda item: _render(call, *item, "ok"))
+    return call.page("resources", mine, lambda item: _render(call, item[0], item[1], "ok"))
 
 
 @route("POST", "/v2/projects/{project}/resources", body={"resources": [str]})

@@ -49,7 +49,7 @@ def vpc_for_member(cloud: Cloud, vpc_id: str | None, region: str) -> dict[str, A
         return vpc
     for vpc in cloud.state["vpcs"].values():
         if vpc["region"] == region and vpc["default"]:
-            return vpc  # type: ignore[no-any-return]
+            return vpc
     return _create(cloud, f"default-{region}", region, "", _free_range(cloud))
 
 
