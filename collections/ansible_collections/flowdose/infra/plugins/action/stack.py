@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`flowdose.infra.stack`: runs on the controller, in process, so that it can say what it waits for while it waits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible_collections.flowdose.infra.plugins.module_utils.client import CloudError
+from ansible_collections.flowdose.infra.plugins.module_utils.resource import Cloud
+from ansible_collections.flowdose.infra.plugins.module_utils.stack import STACK_OPTIONS, Stack, render_plan
+
+
+class ActionModule(ActionBase):
+    """The glue to Ansible; `module_utils/stack.py` does the work, `modules/stack.py` holds the documentation."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_async = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        super().run(tmp, task_vars)
+        _, options = self.validate_argument_spec(argument_spec=STACK_OPTIONS)
+        stack = Stack(Cloud.from_options(options), options["environment"], options)
+        check_mode = self._task.check_mode
+        result: dict[str, Any] = {"changed": False}
+        try:
+            stack.check()
+            entries = stack.plan()
+            result["plan"] = [entry.as_dict() for entry in entries]
+            changing = [entry for entry in entries if entry.changed]
+            if changing or check_mode:
+                self._say(render_plan(stack.environment, entries))
+            result["changed"] = bool(changing)
+            if self._task.diff:
+                result["diff"] = [entry.as_diff() for entry in changing]
+            if not check_mode:
+                stack.apply(self._say)
+        except CloudError as error:
+            result.update(error.as_result(), failed=True)
+        if "plan" in result:
+            result["resources"] = stack.results(check_mode)
+        return result
+
+    def _say(self, text: str) -> None:
+        Display().display(text)

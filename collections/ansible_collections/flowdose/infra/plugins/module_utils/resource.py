@@ -1,0 +1,580 @@
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine: from what is wanted and what is there to a plan, and from the plan to the calls.
+
+The only place that knows present and absent, check mode, diffs, waiting, and the shape of results. A kind of resource
+(`resources/<kind>.py`) is a subclass of `Resource`: declarations, pure functions between the API's shape and ours, and
+the few calls that are its own.
+"""
+
+from __future__ import annotations
+
+import difflib
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, TypeVar
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .client import CLIENT_OPTIONS, Client, CloudError, backoff
+from .spaces import SPACES_OPTIONS, Spaces
+
+T = TypeVar("T")
+Facts = dict[str, Any]  # one resource: flat, with the names of our options where there is one
+Progress = Callable[[str, str, float], None]  # (title of the resource, its state, seconds waited so far)
+
+# What an update does to what runs, from harmless to grave.
+NONE, RESTART, POWER_OFF, IRREVERSIBLE = "none", "restart", "power-off", "irreversible"
+IMPACTS = (NONE, RESTART, POWER_OFF, IRREVERSIBLE)
+
+HIDDEN = "VALUE_HIDDEN"
+TOLERANCE = 120.0  # seconds for which polling goes on although the API does not answer
+RELEASE_TIME = 300.0  # seconds in which the API lets go of what a resource contained, before that can be deleted
+
+STATE_OPTION: dict[str, Any] = {"type": "str", "choices": ["present", "absent"], "default": "present"}
+TIMEOUT_OPTION: dict[str, Any] = {"type": "int", "default": 1800}
+
+
+@dataclass(frozen=True)
+class Change:
+    key: str
+    before: Any
+    after: Any
+
+
+@dataclass
+class PlanEntry:
+    """What would happen to one resource; `action` is create, update, delete, none or unmanaged."""
+
+    kind: str
+    name: str
+    action: str
+    impact: str = NONE
+    changes: list[Change] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        return self.action in ("create", "update", "delete")
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def as_diff(self) -> dict[str, Any]:
+        """In the form that `ansible-playbook --diff` prints."""
+        title = f"{self.kind} {self.name}"
+        return {
+            "before_header": title,
+            "after_header": title,
+            "before": {} if self.action == "create" else {change.key: change.before for change in self.changes},
+            "after": {} if self.action == "delete" else {change.key: change.after for change in self.changes},
+        }
+
+
+class Cloud:
+    """One run's view of the account: each list is asked for once, however many resources and threads want it."""
+
+    def __init__(
+        self,
+        client: Callable[[], Client],
+        spaces: Callable[[], Spaces],
+        *,
+        timeout: float = TIMEOUT_OPTION["default"],
+        tag: str | None = None,
+        progress: Progress = lambda title, state, elapsed: None,
+        sleep: Callable[[float], None] = time.sleep,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._make_client = client
+        self._make_spaces = spaces
+        self.timeout = timeout
+        self.tag = tag  # on all that can carry one
+        self.progress = progress
+        self.sleep = sleep
+        self.monotonic = monotonic
+        self.declared: set[tuple[str, str]] = set()  # (kind, name) of what this run will create if it is not there
+        self._known: dict[Any, Any] = {}
+        self._locks: dict[Any, threading.Lock] = {}
+        self._lock = threading.Lock()
+        self._waiting = 0
+
+    @classmethod
+    def from_options(cls, options: dict[str, Any], **kwargs: Any) -> Cloud:
+        """With the options of a module. A client is made, or a missing token refused, when it is first needed."""
+        return cls(
+            lambda: Client(options["token"], api_url=options["api_url"], ca_file=options["ca_file"]),
+            lambda: Spaces.from_options(options),
+            timeout=options["timeout"],
+            **kwargs,
+        )
+
+    @property
+    def client(self) -> Client:
+        return self.once("client", self._make_client)
+
+    @property
+    def spaces(self) -> Spaces:
+        return self.once("spaces", self._make_spaces)
+
+    def once(self, key: Any, ask: Callable[[], T]) -> T:
+        """The answer of `ask`, which is asked once per key; other threads wait for that one answer."""
+        with self.lock(key):
+            if key not in self._known:
+                self._known[key] = ask()
+            return self._known[key]
+
+    def lock(self, key: Any) -> threading.Lock:
+        """For what must not be done by two threads at once."""
+        with self._lock:
+            return self._locks.setdefault(key, threading.Lock())
+
+    def all(self, kind: type[Resource], scope: str | None = None) -> list[Facts]:
+        """Every resource of a kind. Some kinds are listed per scope: records per domain, buckets per region."""
+        return self.once((kind.kind, scope), lambda: kind.observe_all(self, scope))
+
+    def find(self, kind: type[Resource], name: str) -> Facts | None:
+        """The one resource of that name."""
+        return only_one(kind.kind, name, [facts for facts in self.all(kind) if facts["name"] == name])
+
+    def require(self, kind: type[Resource], name: str) -> Facts:
+        found = self.find(kind, name)
+        if found is None:
+            names = [facts["name"] for facts in self.all(kind)]
+            raise CloudError(f"there is no {kind.label} named {name}", hint=suggest(name, names))
+        return found
+
+    def name_of(self, kind: type[Resource], id: Any) -> str:
+        """The name for an id, or the id itself as text when nothing here has it."""
+        return next((facts["name"] for facts in self.all(kind) if facts["id"] == id), str(id))
+
+    def remember(self, kind: type[Resource], scope: str | None, facts: Facts) -> None:
+        known = self.all(kind, scope)
+        with self._lock:
+            known[:] = [other for other in known if other["id"] != facts["id"]] + [facts]
+
+    def ensure_tags(self, tags: Iterable[str]) -> None:
+        """Firewalls, trusted sources and the tag calls want tags that exist. Creating one again is a success."""
+        for tag in tags:
+            self.once(("tag", tag), lambda tag=tag: self._create_tag(tag))  # type: ignore[misc]
+
+    def _create_tag(self, tag: str) -> dict[str, Any]:
+        def send() -> dict[str, Any]:
+            return self.client.call(f"create the tag {tag}", "tags.create", body={"name": tag})
+
+        return self.settle(send, send)
+
+    def settle(self, send: Callable[[], T], look: Callable[[], T | None]) -> T:
+        """Send a POST whose effect must come exactly once.
+
+        When no clear answer comes (5xx, broken connection), `look` tells whether it had its effect after all; only when
+        it did not, also not a few seconds later, is it sent again.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return send()
+            except CloudError as error:
+                # A second try that is refused as a duplicate says that the first had its effect.
+                if not error.ambiguous and not (attempt > 1 and error.status in (409, 422)):
+                    raise
+                for pause in (0.0, 1.0, 2.0, 4.0):
+                    self.sleep(pause)
+                    found = look()
+                    if found is not None:
+                        return found
+                if attempt == 3 or not error.ambiguous:
+                    raise
+                self.sleep(backoff(attempt))
+
+    def wait(
+        self,
+        title: str,
+        look: Callable[[], T],
+        done: Callable[[T], bool],
+        describe: Callable[[T], str],
+        timeout: float | None = None,
+    ) -> T:
+        """Look again and again until done; the pause grows with the time waited, so that little is lost at the end."""
+        start = last_answer = self.monotonic()
+        timeout = timeout or self.timeout
+        state = "not visible yet"
+        with self._lock:
+            self._waiting += 1
+        try:
+            while True:
+                try:
+                    seen = look()
+                    state = describe(seen)
+                    last_answer = self.monotonic()
+                    if done(seen):
+                        return seen
+                except CloudError as error:
+                    # An outage of the API need not end the wait for what goes on behind it.
+                    if error.status in (401, 403) or self.monotonic() - last_answer > TOLERANCE:
+                        raise
+                    state = "unknown, the API does not answer"
+                elapsed = self.monotonic() - start
+                if elapsed >= timeout:
+                    raise CloudError(
+                        f"it is still {state} after {elapsed:.0f} s",
+                        attempted=f"wait for {title}",
+                        hint="Run again to go on waiting (nothing is created twice), or raise `timeout`.",
+                    )
+                self.progress(title, state, elapsed)
+                crowd = max(1.0, self._waiting / 5)  # the API's limit is per minute, whatever the number of resources
+                self.sleep(min(10.0, max(0.5, elapsed / 20)) * crowd)
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+
+class Resource:
+    """One declared resource. A subclass declares its kind; the hooks below `# --` are what it may override."""
+
+    kind: ClassVar[str]  # singular: the module's name and the key of its result
+    plural: ClassVar[str]  # the key of the stack's data
+    label: ClassVar[str]  # for people, such as "SSH key"
+    options: ClassVar[dict[str, dict[str, Any]]]  # argument spec, without `state`
+    identity: ClassVar[tuple[str, ...]] = ("name",)
+    updates: ClassVar[dict[str, str]] = {}  # keys that can be changed in place -> impact
+    immutable: ClassVar[dict[str, str]] = {}  # keys that cannot -> what to do instead
+    later: ClassVar[frozenset[str]] = frozenset()  # keys that creating does not take: set when the resource is ready
+    required_for_create: ClassVar[tuple[str, ...]] = ()
+    references: ClassVar[dict[str, type[Resource]]] = {}  # keys that hold the name, or names, of other resources
+    taggable: ClassVar[str | None] = None  # its resource_type in the tag API
+    findable: ClassVar[bool] = True  # by its name alone, with the API token
+    stateful: ClassVar[bool] = False  # holds data; deleted only when declared absent
+    in_use_statuses: ClassVar[frozenset[int]] = frozenset()  # answers to a deletion that mean: not yet, still in use
+
+    def __init__(self, cloud: Cloud, params: dict[str, Any], place: str | None = None) -> None:
+        """`params` as validated by the argument spec; `place` is where they stand in the data, for errors."""
+        self.cloud = cloud
+        self.state = params.get("state") or "present"
+        self.desired = self.normalise({key: params[key] for key in self.options if params.get(key) is not None})
+        self.place = place
+        self.current: Facts | None = None
+        self.entry = PlanEntry(self.kind, self.name, "none")
+
+    @property
+    def name(self) -> str:
+        return str(self.desired["name"])
+
+    @property
+    def title(self) -> str:
+        return f"{self.label} {self.name}"
+
+    @property
+    def client(self) -> Client:
+        return self.cloud.client
+
+    @property
+    def existing(self) -> Facts:
+        """`current`, where the engine has seen to it that there is one."""
+        if self.current is None:
+            raise RuntimeError(f"{self.title} does not exist")
+        return self.current
+
+    @property
+    def identity_value(self) -> tuple[Any, ...]:
+        return tuple(self.desired.get(key) for key in self.identity)
+
+    # -- the kind's own: pure
+
+    @classmethod
+    def normalise(cls, desired: Facts) -> Facts:
+        """One spelling for what can be spelt in several ways; refuses what no API call is needed to refuse."""
+        return desired
+
+    @classmethod
+    def flatten(cls, raw: dict[str, Any]) -> Facts:
+        """The API's object as facts, in the spelling of `normalise`. Takes {} too: every key with an empty value."""
+        raise NotImplementedError
+
+    @classmethod
+    def ready(cls, facts: Facts) -> bool:
+        """Whether it can be used, and changed."""
+        return True
+
+    @classmethod
+    def describe(cls, facts: Facts) -> str:
+        return str(facts.get("status") or "waiting")
+
+    @property
+    def scope(self) -> str | None:
+        return None
+
+    def matches(self, facts: Facts) -> bool:
+        return all(facts.get(key) == self.desired.get(key) for key in self.identity)
+
+    def same(self, key: str, wanted: Any, found: Any) -> bool:
+        return bool(wanted == found)
+
+    def dependencies(self) -> list[tuple[type[Resource], str]]:
+        """What must exist before this: (kind, name)."""
+        found = []
+        for key, kind in self.references.items():
+            names = self.desired.get(key) or []
+            found += [(kind, name) for name in ([names] if isinstance(names, str) else names)]
+        return found
+
+    # -- the kind's own: calls
+
+    @classmethod
+    def fetch(cls, cloud: Cloud, scope: str | None) -> list[dict[str, Any]]:
+        raise NotImplementedError
+
+    def read(self, facts: Facts) -> dict[str, Any] | None:
+        """The API's object now, None when it is gone."""
+        raise NotImplementedError
+
+    def resolve(self) -> None:
+        """Replace in `desired` what stands for something else by what it stands for now."""
+
+    def details(self, facts: Facts) -> Facts:
+        """What the list does not contain but comparing needs: names for ids, settings with calls of their own."""
+        return {}
+
+    def preflight(self, changes: dict[str, Change]) -> None:
+        """Refuse values that the API would refuse, before anything is written. `changes` as in `update`."""
+
+    def create(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def update(self, changes: dict[str, Change]) -> None:
+        """Carry out changes of keys in `updates`; `tags` of a taggable kind are done already."""
+        raise NotImplementedError
+
+    def delete(self, facts: Facts) -> None:
+        raise NotImplementedError
+
+    # -- the engine
+
+    @classmethod
+    def observe_all(cls, cloud: Cloud, scope: str | None) -> list[Facts]:
+        return [cls.flatten(raw) for raw in cls.fetch(cloud, scope)]
+
+    def plan(self) -> PlanEntry:
+        """Compare; asks the API but never changes anything. Raises what stands in the way of the wanted state."""
+        self.current = self._observe(self.cloud.all(type(self), self.scope))
+        action, changes = "none", []
+        if self.state == "absent":
+            if self.current is not None:
+                action, changes = "delete", [Change("state", "present", "absent")]
+        elif self.current is None:
+            missing = [key for key in self.required_for_create if key not in self.desired]
+            if missing:
+                raise CloudError(f"{', '.join(missing)} must be given, because it does not exist yet")
+            self._want_tag()
+            action, changes = "create", [Change(key, None, value) for key, value in self.desired.items()]
+        else:
+            self._want_tag()
+            changes = self._differences()
+            action = "update" if changes else "none"
+        if action in ("create", "update"):
+            self._check_references({change.key for change in changes})
+            self.preflight({change.key: change for change in changes})
+        impacts = [self.updates.get(change.key, NONE) for change in changes] if action == "update" else []
+        self.entry = PlanEntry(
+            self.kind,
+            self.name,
+            action,
+            IRREVERSIBLE if action == "delete" else max(impacts, key=IMPACTS.index, default=NONE),
+            [self._shown(change) for change in changes],
+        )
+        return self.entry
+
+    def apply(self) -> None:
+        """Make the plan true and wait until it is; what is already so is left alone."""
+        action = self.entry.action
+        if action == "delete":
+            self._delete()
+            return
+        if action == "create":
+            self.current = self._create()
+        if self.current is None:
+            return
+        self._wait_until_ready()
+        if action == "create" and self.later & self.desired.keys():
+            self._update([change for change in self._differences() if change.key in self.later])
+        elif action == "update":
+            # Not from the plan but from what is there now, for a resource that was still being made then.
+            self._update(self._differences())
+        self.cloud.remember(type(self), self.scope, self.existing)
+
+    def result(self, check_mode: bool = False) -> Facts | None:
+        """The facts of the resource; in check mode as they would be, None where only the API will know them."""
+        if self.state == "absent" or (self.current is None and not check_mode):
+            return None
+        facts = self.flatten({}) if self.current is None else dict(self.current)
+        if check_mode:
+            facts.update({change.key: change.after for change in self.entry.changes})
+        return {key: value for key, value in facts.items() if not self.options.get(key, {}).get("no_log")}
+
+    def fail(self, message: str, hint: str | None = None) -> CloudError:
+        return CloudError(message, attempted=f"have {self.title} as declared", hint=hint)
+
+    def _observe(self, candidates: Iterable[Facts]) -> Facts | None:
+        return only_one(self.label, self.name, [facts for facts in candidates if self.matches(facts)])
+
+    def _want_tag(self) -> None:
+        if self.taggable and self.cloud.tag:
+            tags = self.desired["tags"] if "tags" in self.desired else (self.current or {}).get("tags", [])
+            self.desired["tags"] = sorted({*tags, self.cloud.tag})
+
+    def _differences(self) -> list[Change]:
+        self.resolve()
+        self.current = current = {**self.existing, **self.details(self.existing)}
+        changes = [
+            Change(key, current.get(key), wanted)
+            for key, wanted in self.desired.items()
+            if (key in self.updates or key in self.immutable) and not self.same(key, wanted, current.get(key))
+        ]
+        stuck = [change for change in changes if change.key in self.immutable]
+        if stuck:
+            raise self.fail(
+                "; ".join(f"{c.key} is {show(c.before)}, not {show(c.after)}, and cannot be changed" for c in stuck),
+                hint=" ".join(dict.fromkeys(self.immutable[change.key] for change in stuck)),
+            )
+        return changes
+
+    def _check_references(self, keys: set[str]) -> None:
+        if not keys & self.references.keys():
+            return
+        for kind, name in self.dependencies():
+            if kind.findable and (kind.kind, name) not in self.cloud.declared:
+                self.cloud.require(kind, name)
+
+    def _create(self) -> Facts:
+        self.cloud.progress(self.title, "creating", 0)
+
+        def look() -> Facts | None:
+            return self._observe(self.observe_all(self.cloud, self.scope))
+
+        facts = self.cloud.settle(lambda: self.flatten(self.create()), look)
+        # Known from now on, so that what refers to it by name and needs no more than its id finds it.
+        self.cloud.remember(type(self), self.scope, facts)
+        return facts
+
+    def _wait_until_ready(self) -> None:
+        facts = self.existing
+        if self.ready(facts):
+            return
+
+        def look() -> Facts | None:
+            raw = self.read(facts)
+            return self.flatten(raw) if raw else None  # not found is normal just after creating
+
+        ready = self.cloud.wait(
+            self.title,
+            look,
+            lambda seen: seen is not None and self.ready(seen),
+            lambda seen: self.describe(seen) if seen else "not visible yet",
+        )
+        self.current = ready
+
+    def _update(self, changes: list[Change]) -> None:
+        if not changes:
+            return
+        self.cloud.progress(self.title, "updating", 0)
+        by_key = {change.key: change for change in changes}
+        if self.taggable and "tags" in by_key:
+            self._update_tags(by_key.pop("tags"))
+        if by_key:
+            self.update(by_key)
+        raw = self.read(self.existing)
+        if raw:
+            self.current = self.flatten(raw)
+        self._wait_until_ready()
+        self.current = {**self.existing, **self.details(self.existing)}
+
+    def _update_tags(self, change: Change) -> None:
+        body = {"resources": [{"resource_id": str(self.existing["id"]), "resource_type": self.taggable}]}
+        added = [tag for tag in change.after if tag not in change.before]
+        self.cloud.ensure_tags(added)
+        for tag in added:
+            attempted = f"tag {self.title} with {tag}"
+            self._repeatable(lambda: self.client.call(attempted, "tags.assign_resources", tag, body=body))  # noqa: B023
+        for tag in change.before:
+            if tag not in change.after:
+                self.client.call(f"take the tag {tag} off {self.title}", "tags.unassign_resources", tag, body=body)
+
+    def _repeatable(self, send: Callable[[], T]) -> T:
+        """A POST that may be sent twice, because it says what shall be."""
+        return self.cloud.settle(send, send)
+
+    def _delete(self) -> None:
+        facts = self.existing
+        start = self.cloud.monotonic()
+        while True:
+            try:
+                self.delete(facts)
+                break
+            except CloudError as error:
+                if error.status == 404:
+                    break
+                # What it contained is deregistered some time after it was deleted.
+                elapsed = self.cloud.monotonic() - start
+                if error.status not in self.in_use_statuses or elapsed > RELEASE_TIME:
+                    raise
+                self.cloud.progress(self.title, f"still in use ({error.message})", elapsed)
+                self.cloud.sleep(2.0)
+        self.cloud.wait(
+            self.title, lambda: self.read(facts), lambda seen: seen is None, lambda seen: "being deleted", RELEASE_TIME
+        )
+        self.current = None
+
+    def _shown(self, change: Change) -> Change:
+        if not self.options.get(change.key, {}).get("no_log"):
+            return change
+        return Change(change.key, change.before and HIDDEN, change.after and HIDDEN)
+
+
+def only_one(label: str, name: str, found: list[Facts]) -> Facts | None:
+    """The single element; two resources that answer to one name are never guessed between."""
+    if len(found) > 1:
+        ids = " and ".join(str(facts.get("id")) for facts in found)
+        raise CloudError(
+            f"there are {len(found)} resources that match {label} {name}: {ids}",
+            hint="Rename or delete the one that is not meant, then run again.",
+        )
+    return found[0] if found else None
+
+
+def show(value: Any) -> str:
+    return "nothing" if value in (None, "", []) else str(value)
+
+
+def suggest(wanted: str, offered: Iterable[str]) -> str:
+    """A hint for a name that does not exist: what comes near, or all when they are few."""
+    offered = sorted(set(offered))
+    near = difflib.get_close_matches(wanted, offered, n=5, cutoff=0.5)
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    return f"There {'are: ' + ', '.join(offered[:30]) if offered else 'is none yet'}."
+
+
+def run(kind: type[Resource]) -> None:
+    """The main function of a module."""
+    module = AnsibleModule(argument_spec=argument_spec(kind), supports_check_mode=True)
+    try:
+        resource = kind(Cloud.from_options(module.params), module.params)
+        entry = resource.plan()
+        if not module.check_mode:
+            resource.apply()
+    except CloudError as error:
+        module.fail_json(**error.as_result())
+        return
+    result: dict[str, Any] = {"changed": entry.changed, "diff": entry.as_diff()}
+    facts = resource.result(module.check_mode)
+    if facts is not None:
+        result[kind.kind] = facts
+    module.exit_json(**result)
+
+
+def argument_spec(kind: type[Resource]) -> dict[str, Any]:
+    """All options of the module of a kind."""
+    spaces = SPACES_OPTIONS if kind.kind == "spaces_bucket" else {}
+    return {**CLIENT_OPTIONS, **spaces, "timeout": TIMEOUT_OPTION, "state": STATE_OPTION, **kind.options}

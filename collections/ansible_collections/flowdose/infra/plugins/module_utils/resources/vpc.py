@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private networks, one region each."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any, ClassVar
+
+from ..catalog import check_region
+from ..client import CloudError
+from ..resource import NONE, Change, Cloud, Facts, Resource
+
+REPLACE = "A VPC is not replaced, because all that is in it would have to be. Declare one with another name and move."
+
+
+class Vpc(Resource):
+    kind = "vpc"
+    plural = "vpcs"
+    label = "VPC"
+    options: ClassVar = {
+        "name": {"type": "str", "required": True},
+        "region": {"type": "str"},
+        "ip_range": {"type": "str"},
+        "description": {"type": "str"},
+    }
+    updates: ClassVar = {"description": NONE}
+    immutable: ClassVar = {"region": REPLACE, "ip_range": REPLACE}
+    required_for_create = ("region",)
+    in_use_statuses = frozenset({403, 409})
+
+    @classmethod
+    def normalise(cls, desired: Facts) -> Facts:
+        if "ip_range" in desired:
+            try:
+                network = ipaddress.IPv4Network(desired["ip_range"])
+            except ValueError as error:
+                raise CloudError(f"ip_range: {error}", hint="It looks like: 10.10.0.0/20") from None
+            if not 16 <= network.prefixlen <= 28:
+                raise CloudError(f"ip_range {network} must be between /16 and /28")
+            desired["ip_range"] = str(network)
+        return desired
+
+    @classmethod
+    def flatten(cls, raw: dict[str, Any]) -> Facts:
+        return {
+            **{key: raw.get(key) for key in ("id", "name", "region", "ip_range")},
+            "description": raw.get("description") or "",
+            "default": bool(raw.get("default")),
+        }
+
+    @classmethod
+    def fetch(cls, cloud: Cloud, scope: str | None) -> list[dict[str, Any]]:
+        return cloud.client.list_all("list the VPCs", "vpcs.list", "vpcs")
+
+    def read(self, facts: Facts) -> dict[str, Any] | None:
+        found = self.client.find(f"read {self.title}", "vpcs.get", facts["id"])
+        return found and found["vpc"]
+
+    def preflight(self, changes: dict[str, Change]) -> None:
+        if "region" in changes:
+            check_region(self.cloud, self.desired["region"])
+        if "ip_range" in changes:
+            wanted = ipaddress.ip_network(self.desired["ip_range"])
+            for other in self.cloud.all(Vpc):
+                if other["name"] != self.name and wanted.overlaps(ipaddress.ip_network(other["ip_range"])):
+                    raise CloudError(f"ip_range {wanted} overlaps with {other['ip_range']} of VPC {other['name']}")
+
+    def create(self) -> dict[str, Any]:
+        # Two at once in one region fail.
+        with self.cloud.lock(("vpc", self.desired["region"])):
+            return self.client.call(f"create {self.title}", "vpcs.create", body=self.desired)["vpc"]
+
+    def update(self, changes: dict[str, Change]) -> None:
+        body = {key: change.after for key, change in changes.items()}
+        self.client.call(f"update {self.title}", "vpcs.patch", self.existing["id"], body=body)
+
+    def delete(self, facts: Facts) -> None:
+        self.client.call(f"delete {self.title}", "vpcs.delete", facts["id"])
