@@ -315,6 +315,52 @@ def write_hosts(entries: Iterable[tuple[str, str]], path: Path = Path("/etc/host
             file.truncate()
 
 
+def settle_cgroups() -> None:
+    """Hand controllers that a hybrid cgroup tree left to version 2 to version 1, as the others are: crun refuses a mixture.
+
+    Only on hosts without systemd as PID 1; a host with it has one version or the other.
+    """
+    root = Path("/sys/fs/cgroup")
+    unified = root / "unified/cgroup.controllers"
+    for controller in unified.read_text().split() if unified.exists() else ():
+        folder = root / controller
+        folder.mkdir(exist_ok=True)
+        run(["mount", "-t", "cgroup", "-o", controller, "cgroup", str(folder)])
+
+
+_FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+
+
+def _tables() -> list[str]:
+    return [line.removeprefix("table ") for line in run(["nft", "list", "tables"]).splitlines()]
+
+
+def remember_host(file: Path) -> None:
+    """Note what podman's networks will change on this host and not change back, unless a killed cloud has noted it already."""
+    if not file.exists():
+        file.write_text(json.dumps({"tables": _tables(), "ip_forward": _FORWARDING.read_text().strip()}))
+
+
+def restore_host(file: Path, podman: Podman) -> None:
+    """Undo what remains of podman's networks: empty tables of NAT rules and IP forwarding, if nobody else needs them."""
+    if not file.exists():
+        return
+    before = json.loads(file.read_text())
+    file.unlink()
+    if podman("ps", "--all", "--quiet").strip():
+        return
+    for table in set(_tables()) - set(before["tables"]):
+        if table in ("ip nat", "ip filter", "ip6 nat", "ip6 filter", "inet netavark"):
+            rules = run(["nft", "list", "table", *table.split()])
+            # netavark leaves its chains and the jumps to them; a rule of somebody else's keeps the table
+            if not any(" jump " not in line and _RULE.search(line) for line in rules.splitlines()):
+                run(["nft", "delete", "table", *table.split()])
+    _FORWARDING.write_text(before["ip_forward"])
+
+
+_RULE = re.compile(r"\b(accept|drop|reject|masquerade|dnat|snat|return|goto)\b(?!;$)")
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Hold an exclusive lock on `path` among processes."""

@@ -1,0 +1,423 @@
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`PodmanMachines`: real machines behind the API, one container each.
+
+Nothing is remembered here from one process to the next: disks and data lie in `machines/` of the state directory, and the API
+asks for everything again after a start. Containers go on running while the server is away.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import logging
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+from localcloud import acme, databases, dns, droplets, hosts, images
+from localcloud.hosts import Podman
+from localcloud.machines import ClusterSpec, DnsRecord, DropletSpec, FilterRule, MachineError, VpcSpec
+from localcloud.network import (
+    ACME_ADDRESS,
+    DNS_ADDRESS,
+    GATEWAY,
+    OBJECT_STORE_ADDRESS,
+    PUBLIC_NETWORK,
+    Guard,
+    Networks,
+    PacketFilter,
+    attach,
+    load_bridge_filter,
+    vpc_network,
+)
+from localcloud.spaces import Spaces
+from localcloud.tls import Authority
+
+logger = logging.getLogger(__name__)
+
+# the addresses and the host's tables are of the whole computer: one cloud with machines at a time
+_HOST_LOCK = Path("/run/localcloud.lock")
+_LABEL = "localcloud"
+
+
+class PodmanMachines:
+    """Implements `machines.Machines`; needs root. `state_dir` holds disks, data and the cloud's authority."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._folder = state_dir.resolve() / "machines"
+        self._authority_folder = state_dir.resolve()
+        self._podman = Podman(self._folder)
+        self._networks = Networks(self._podman)
+        self._filter = PacketFilter()
+        self._spaces = Spaces(self._podman, self._folder / "spaces", self._write_hosts)
+        self._images: dict[str, str] = {}
+        self._droplet_image = ""
+        self._lock = threading.RLock()  # guards the dictionaries below
+        self._start_lock = threading.Lock()  # netavark 1.4 does not serialise its iptables calls
+        self._vpcs: dict[str, VpcSpec] = {}
+        self._droplets: dict[int, DropletSpec] = {}
+        self._clusters: dict[str, ClusterSpec] = {}
+        self._droplet_guards: dict[int, Guard] = {}
+        self._cluster_guards: dict[str, Guard] = {}
+        self._zones: dict[str, list[DnsRecord]] = {}
+        self._serial = 0
+        self._expected_stops: set[int] = set()
+        self._power_event: Callable[[int, str], None] = lambda droplet_id, state: None
+        self._events: subprocess.Popen[bytes] | None = None
+        self._host_lock: IO[str] | None = None
+
+    # -- the cloud as a whole --
+
+    def start(self, report: Callable[[str], None]) -> None:
+        hosts.check_requirements()
+        self._take_host()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.chmod(0o700)
+        self._podman.configure()
+        hosts.settle_cgroups()
+        hosts.remember_host(self._folder / "host.json")
+        self._remove_foreign_leftovers()
+        self._images = images.ensure_images(self._podman, report)
+        authority = Authority.load_or_create(self._authority_folder, "ca", "localcloud")
+        self._droplet_image = images.droplet_layer(self._podman, authority.certificate_pem)
+        report("starting networks, DNS, ACME and Spaces")
+        load_bridge_filter()
+        self._networks.ensure_public()
+        self._start_dns()
+        self._start_acme()
+        self._spaces.start(self._ensure_container, self._images["services"], authority)
+        self._apply_filter()
+        self._watch()
+
+    def _take_host(self) -> None:
+        if self._host_lock is not None:
+            return
+        file = _HOST_LOCK.open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            owner = file.read().strip()
+            file.close()
+            raise MachineError(
+                f"another localcloud runs machines on this host (state in {owner}); stop it with `localcloud down` first"
+            ) from None
+        file.seek(0)
+        file.truncate()
+        file.write(str(self._authority_folder))
+        file.flush()
+        self._host_lock = file
+
+    def _remove_foreign_leftovers(self) -> None:
+        """Containers of a cloud that died without `down`, started from another state directory."""
+        listed = self._podman("ps", "--all", f"--filter=label={_LABEL}", "--format=json")
+        for entry in json.loads(listed or "[]"):
+            if entry["Labels"].get(_LABEL) != str(self._folder):
+                self._podman.remove(entry["Names"][0])
+
+    def stop(self) -> None:
+        self._stop_watching()
+        self._spaces.stop()
+        listed = self._podman("ps", "--all", f"--filter=label={_LABEL}", "--format={{.Names}}").split()
+        threads = [threading.Thread(target=self._podman.remove, args=(name, 10)) for name in listed]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for folder in self._disk_folders():
+            droplets.Disk(self._podman, folder).unmount()
+        for image in self._podman("images", "--filter=reference=localhost/localcloud-droplet-local", "--quiet").split():
+            self._podman("image", "unmount", image)
+        for name in self._podman("network", "ls", f"--filter=label={_LABEL}", "--format={{.Name}}").split():
+            self._networks.remove(name)
+        self._filter.remove()
+        hosts.write_hosts([])
+        hosts.restore_host(self._folder / "host.json", self._podman)
+        if self._host_lock is not None:
+            self._host_lock.close()
+            self._host_lock = None
+            _HOST_LOCK.unlink(missing_ok=True)
+
+    def on_power_event(self, callback: Callable[[int, str], None]) -> None:
+        self._power_event = callback
+
+    # -- containers --
+
+    def _ensure_container(self, name: str, arguments: list[str], *, recreate: bool = False) -> bool:
+        """Have `name` run with exactly these arguments of `podman run`; True when it was started now."""
+        digest = hashlib.sha256(json.dumps(arguments).encode()).hexdigest()[:16]
+        if not recreate:
+            try:
+                state = self._podman(
+                    *("inspect", "--type=container"),
+                    '--format={{.State.Status}} {{index .Config.Labels "localcloud.arguments"}}',
+                    name,
+                )
+                if state.split() == ["running", digest]:
+                    return False
+            except MachineError:
+                pass  # there is no such container yet
+        self._podman.remove(name)
+        labels = [f"--label={_LABEL}={self._folder}", f"--label=localcloud.arguments={digest}"]
+        with self._start_lock:
+            self._podman("run", "--detach", "--cgroupns=private", *labels, *arguments)
+            self._networks.settle()
+        return True
+
+    def _start_dns(self) -> None:
+        self._write_zones()
+        self._ensure_container(
+            dns.CONTAINER,
+            [
+                *(f"--name={dns.CONTAINER}", attach(DNS_ADDRESS), f"--volume={self._folder / 'dns'}:/zones:ro"),
+                *(self._images["services"], *dns.command()),
+            ],
+        )
+
+    def _start_acme(self) -> None:
+        folder = self._folder / "acme"
+        (folder / "data").mkdir(parents=True, exist_ok=True)
+        (folder / "Caddyfile").write_text(acme.CADDYFILE)
+        self._ensure_container(
+            acme.CONTAINER,
+            [
+                *(f"--name={acme.CONTAINER}", attach(ACME_ADDRESS), f"--dns={DNS_ADDRESS}"),
+                *(f"--volume={folder / 'Caddyfile'}:/etc/caddy/acme:ro", f"--volume={folder / 'data'}:/data"),
+                *(f"--volume={self._authority_folder / name}:/pki/{name}:ro" for name in ("ca.pem", "ca-key.pem")),
+                *(self._images["services"], *acme.command()),
+            ],
+        )
+
+    # -- networks and filters --
+
+    def create_vpc(self, spec: VpcSpec) -> None:
+        self._networks.ensure_vpc(spec)
+        with self._lock:
+            self._vpcs[spec.id] = spec
+        self._apply_filter()
+
+    def delete_vpc(self, vpc_id: str) -> None:
+        self._networks.remove(vpc_network(vpc_id))
+        with self._lock:
+            self._vpcs.pop(vpc_id, None)
+        self._apply_filter()
+
+    def _apply_filter(self) -> None:
+        with self._lock:
+            guards = [*self._droplet_guards.values(), *self._cluster_guards.values()]
+            self._filter.apply(guards, [vpc.ip_range for vpc in self._vpcs.values()])
+
+    # -- droplets --
+
+    def _disk(self, droplet_id: int) -> droplets.Disk:
+        return droplets.Disk(self._podman, self._folder / "droplets" / str(droplet_id))
+
+    def _disk_folders(self) -> list[Path]:
+        folder = self._folder / "droplets"
+        return sorted(folder.iterdir()) if folder.is_dir() else []
+
+    def create_droplet(self, spec: DropletSpec) -> None:
+        droplets.check_user_data(spec.user_data)
+        with self._lock:
+            self._droplets[spec.id] = spec
+        self._boot(spec)
+
+    def _boot(self, spec: DropletSpec, *, anew: bool = False) -> None:
+        disk = self._disk(spec.id)
+        name = droplets.container(spec.id)
+        disk.mount(self._droplet_image, spec)
+        with self._lock:
+            self._expected_stops.add(spec.id)
+        try:
+            arguments = droplets.arguments(self._podman, spec, disk.root)
+            if self._ensure_container(name, arguments, recreate=anew):
+                droplets.wait_for_systemd(self._podman, name)
+        finally:
+            with self._lock:
+                self._expected_stops.discard(spec.id)
+
+    def _halt(self, droplet_id: int, grace: int) -> None:
+        with self._lock:
+            self._expected_stops.add(droplet_id)
+        self._podman.remove(droplets.container(droplet_id), grace)
+
+    def delete_droplet(self, droplet_id: int) -> None:
+        self._halt(droplet_id, 0)
+        self._disk(droplet_id).delete()
+        with self._lock:
+            self._droplets.pop(droplet_id, None)
+            self._droplet_guards.pop(droplet_id, None)
+        self._apply_filter()
+
+    def power_droplet(self, droplet_id: int, action: str) -> None:
+        with self._lock:
+            spec = self._droplets[droplet_id]
+        match action:
+            case "power_on":
+                self._boot(spec)
+            case "power_off":
+                self._halt(droplet_id, 0)
+            case "shutdown":
+                self._halt(droplet_id, 60)
+            case "reboot":
+                self._halt(droplet_id, 60)
+                self._boot(spec, anew=True)
+            case "power_cycle":
+                self._halt(droplet_id, 0)
+                self._boot(spec, anew=True)
+            case _:
+                raise MachineError(f"unknown power action {action}")
+
+    def resize_droplet(self, droplet_id: int, vcpus: int, memory_mib: int) -> None:
+        """Takes effect at the next boot; the API lets only a droplet that is off be resized."""
+        with self._lock:
+            self._droplets[droplet_id] = replace(self._droplets[droplet_id], vcpus=vcpus, memory_mib=memory_mib)
+
+    def filter_droplet(
+        self, droplet_id: int, inbound: list[FilterRule] | None, outbound: list[FilterRule] | None
+    ) -> None:
+        with self._lock:
+            spec = self._droplets[droplet_id]
+            self._droplet_guards[droplet_id] = Guard(
+                (spec.public_ip, spec.private_ip),
+                None if inbound is None else tuple(inbound),
+                None if outbound is None else tuple(outbound),
+            )
+        self._apply_filter()
+
+    # -- a droplet's own reboot and power off --
+
+    def _watch(self) -> None:
+        if self._events is not None:
+            return
+        self._events = self._podman.popen(
+            *("events", "--stream", "--filter=event=died", "--format=json", f"--filter=label={_LABEL}"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        threading.Thread(target=self._read_events, args=(self._events,), name="podman-events", daemon=True).start()
+
+    def _read_events(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            event: dict[str, Any] = json.loads(line)
+            droplet_id = droplets.droplet_id(event.get("Name", ""))
+            if droplet_id is None:
+                continue
+            with self._lock:
+                spec = self._droplets.get(droplet_id)
+                expected = droplet_id in self._expected_stops
+            if spec is not None and not expected:
+                exit_status = int(event.get("ContainerExitCode", 0))
+                threading.Thread(target=self._ended_itself, args=(spec, exit_status), daemon=True).start()
+
+    def _ended_itself(self, spec: DropletSpec, exit_status: int) -> None:
+        try:
+            if exit_status == droplets.EXIT_REBOOT:
+                self._boot(spec, anew=True)
+                self._power_event(spec.id, "active")
+            else:
+                self._halt(spec.id, 0)
+                self._power_event(spec.id, "off")
+        except MachineError:
+            logger.exception("droplet %s ended with %s and did not come back", spec.id, exit_status)
+            self._power_event(spec.id, "off")
+
+    def _stop_watching(self) -> None:
+        if self._events is not None:
+            self._events.terminate()
+            self._events.wait()
+            self._events = None
+
+    # -- database clusters --
+
+    def _cluster(self, cluster_id: str) -> databases.Cluster:
+        with self._lock:
+            spec = self._clusters[cluster_id]
+        return databases.Cluster(self._podman, spec, self._folder / "clusters" / cluster_id)
+
+    def create_cluster(self, spec: ClusterSpec) -> None:
+        with self._lock:
+            self._clusters[spec.id] = spec
+        cluster = self._cluster(spec.id)
+        cluster.prepare()
+        image = self._images["pg" if spec.engine == "pg" else "services"]
+        self._ensure_container(cluster.container, cluster.arguments(image))
+        cluster.wait()
+
+    def delete_cluster(self, cluster_id: str) -> None:
+        self._podman.remove(databases.container(cluster_id), 5)
+        shutil.rmtree(self._folder / "clusters" / cluster_id, ignore_errors=True)
+        with self._lock:
+            self._clusters.pop(cluster_id, None)
+            self._cluster_guards.pop(cluster_id, None)
+        self._apply_filter()
+
+    def filter_cluster(self, cluster_id: str, trusted: list[str] | None) -> None:
+        with self._lock:
+            spec = self._clusters[cluster_id]
+            rules = None if trusted is None else (FilterRule("tcp", "all", tuple(trusted)),)
+            self._cluster_guards[cluster_id] = Guard((spec.public_ip, spec.private_ip), rules, None)
+        self._apply_filter()
+
+    def set_cluster_user(self, cluster_id: str, name: str, password: str) -> None:
+        self._cluster(cluster_id).set_user(name, password)
+        with self._lock:
+            spec = self._clusters[cluster_id]
+            if name == spec.admin_user:
+                self._clusters[cluster_id] = replace(spec, admin_password=password)
+
+    def delete_cluster_user(self, cluster_id: str, name: str) -> None:
+        self._cluster(cluster_id).delete_user(name)
+
+    def create_database(self, cluster_id: str, name: str) -> None:
+        self._cluster(cluster_id).create_database(name)
+
+    def delete_database(self, cluster_id: str, name: str) -> None:
+        self._cluster(cluster_id).delete_database(name)
+
+    def configure_cluster(self, cluster_id: str, settings: dict[str, str]) -> None:
+        with self._lock:
+            self._clusters[cluster_id] = replace(self._clusters[cluster_id], settings=dict(settings))
+        self._cluster(cluster_id).configure()
+
+    # -- names and objects --
+
+    def set_dns(self, zones: dict[str, list[DnsRecord]]) -> None:
+        with self._lock:
+            self._zones = dict(zones)
+            served = self._write_zones()
+            dns.reload(self._podman, sorted(served), self._serial)
+            self._write_hosts()
+
+    def _write_zones(self) -> dict[str, list[DnsRecord]]:
+        zone = dns.CLOUD_ZONE
+        own = [
+            DnsRecord(f"ns1.{zone}.", "A", 1800, DNS_ADDRESS),
+            DnsRecord(f"{acme.HOST}.", "A", 1800, ACME_ADDRESS),
+            DnsRecord(f"*.spaces.{zone}.", "A", 1800, GATEWAY),
+        ]
+        served = {**self._zones, zone: own}
+        self._serial = dns.new_serial(self._serial)
+        dns.write_zones(self._folder / "dns", served, self._serial)
+        return served
+
+    def _write_hosts(self) -> None:
+        with self._lock:
+            # database hosts are for droplets; the host looks at its cloud from outside
+            zones = {name: records for name, records in self._zones.items() if not name.endswith(dns.CLOUD_ZONE)}
+            entries = dns.host_entries(zones)
+        hosts.write_hosts([*entries, (ACME_ADDRESS, acme.HOST), *((GATEWAY, name) for name in self._spaces.names())])
+
+    def set_spaces_keys(self, keys: dict[str, tuple[str, dict[str, str]]]) -> None:
+        self._spaces.set_keys(keys)
+
+
+__all__ = ["OBJECT_STORE_ADDRESS", "PUBLIC_NETWORK", "PodmanMachines"]
