@@ -21,8 +21,19 @@ from typing import Any
 
 from aiohttp import web
 
-from localcloud import api, routing
-from localcloud.api import droplets
+from localcloud import routing
+from localcloud.api import (
+    account,
+    databases,
+    domains,
+    droplets,
+    firewalls,
+    projects,
+    spaces_keys,
+    ssh_keys,
+    tags,
+    vpcs,
+)
 from localcloud.clock import VirtualClock, iso
 from localcloud.cloud import Cloud
 from localcloud.errors import ApiError, bad_request, forbidden, not_found, unauthorized
@@ -36,7 +47,8 @@ logger = logging.getLogger(__name__)
 ADMIN = "/_localcloud/"
 MAX_BODY = 4 * 1024 * 1024
 
-__all__ = ["Server", "api"]
+# Importing them registers their routes.
+HANDLERS = (account, databases, domains, droplets, firewalls, projects, spaces_keys, ssh_keys, tags, vpcs)
 
 
 @dataclass
