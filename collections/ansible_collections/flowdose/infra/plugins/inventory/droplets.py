@@ -1,0 +1,205 @@
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: droplets
+short_description: Droplets as an inventory
+version_added: "0.1.0"
+description:
+  - Makes a host of each active droplet, by its name, with flat variables that begin with C(do_).
+  - An environment without droplets is a valid, empty inventory. A refused token or an API that does not answer is an
+    error.
+  - The file's name must end in C(droplets.yml) or C(droplets.yaml).
+requirements:
+  - pydo
+extends_documentation_fragment:
+  - constructed
+  - inventory_cache
+options:
+  plugin:
+    description: The name of this plugin.
+    type: str
+    required: true
+    choices: [flowdose.infra.droplets]
+  token:
+    description:
+      - DigitalOcean API token.
+      - This option, O(api_url), O(ca_file) and O(tag) may be templates, with lookups, the extra variables, and
+        C(inventory_dir), the folder of this file.
+    type: str
+    env:
+      - name: DIGITALOCEAN_TOKEN
+  api_url:
+    description: Address of the API.
+    type: str
+    default: https://api.digitalocean.com
+    env:
+      - name: DIGITALOCEAN_API_URL
+  ca_file:
+    description:
+      - CA certificates to check the API's certificate against. Without it, the authorities that the system trusts.
+      - A relative path is relative to this file; when it comes from the environment, to the current directory.
+    type: str
+    env:
+      - name: DIGITALOCEAN_CA_FILE
+  tag:
+    description: Take only the droplets with this tag. The API does the filtering.
+    type: str
+  tag_groups:
+    description:
+      - Tags that become groups. A group is there even when no droplet has its tag.
+      - Characters that a group's name cannot have become underscores.
+    type: list
+    elements: str
+    default: []
+  connect_with:
+    description: Which address becomes C(ansible_host).
+    type: str
+    choices: [public_ipv4, private_ipv4]
+    default: public_ipv4
+notes:
+  - Droplets that are off, being created, or without the address that O(connect_with) asks for are left out; for the
+    latter there is a warning.
+  - Droplets of the same name are kept apart as C(NAME-ID), with a warning.
+seealso:
+  - module: flowdose.infra.droplet
+author: The FlowDose infrastructure developers (@flowdose)
+"""
+
+EXAMPLES = r"""
+# inventories/staging/droplets.yml; the token comes from DIGITALOCEAN_TOKEN
+plugin: flowdose.infra.droplets
+tag: flowdose-staging
+tag_groups: [backend, storefront]
+
+---
+# A stand-in for the API
+plugin: flowdose.infra.droplets
+api_url: https://127.0.0.1:8443
+ca_file: ../../.localcloud/ca.pem
+token: >-
+  {{ (lookup('ansible.builtin.file', inventory_dir ~ '/../../.localcloud/credentials.json')
+      | ansible.builtin.from_json).token }}
+tag: flowdose-development
+tag_groups: [backend, storefront]
+connect_with: public_ipv4
+keyed_groups:
+  - key: do_region
+    prefix: region
+"""
+
+import hashlib
+import os
+from collections import Counter
+from typing import Any
+
+from ansible.errors import AnsibleError, AnsibleParserError
+from ansible.inventory.data import InventoryData
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible_collections.flowdose.infra.plugins.module_utils.client import Client, CloudError
+from ansible_collections.flowdose.infra.plugins.module_utils.resources.droplet import Droplet
+
+# Of a droplet's facts; the module returns them under the same names.
+VARIABLES = (
+    *("id", "name", "status", "region", "size", "image", "memory", "vcpus"),
+    *("vpc_uuid", "public_ipv4", "private_ipv4", "tags"),
+)
+
+
+class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
+    NAME = "flowdose.infra.droplets"
+
+    def verify_file(self, path: str) -> bool:
+        return super().verify_file(path) and path.endswith(("droplets.yml", "droplets.yaml"))
+
+    def parse(self, inventory: InventoryData, loader: DataLoader, path: str, cache: bool = True) -> None:
+        super().parse(inventory, loader, path, cache)
+        config = self._read_config_data(path)
+        folder = os.path.dirname(os.path.abspath(path))
+        self.templar.available_variables = {**self._vars, "inventory_dir": folder, "inventory_file": path}
+        api_url, tag = self._templated("api_url"), self._templated("tag")
+
+        # Not by the file alone: what it says may come from the environment.
+        source = hashlib.sha256(f"{api_url} {tag}".encode()).hexdigest()[:8]
+        key = f"{self.get_cache_key(path)}_{source}"
+        use_cache = self.get_option("cache")
+        droplets = self._cache.get(key) if use_cache and cache else None
+        if droplets is None:
+            ca_file = self._templated("ca_file")
+            if ca_file and config.get("ca_file"):
+                ca_file = os.path.join(folder, os.path.expanduser(ca_file))
+            droplets = fetch(self._templated("token"), api_url, ca_file, tag)
+        if use_cache:
+            self._cache[key] = droplets
+        self._populate(droplets)
+
+    def _templated(self, option: str) -> str:
+        """The option's text; a template that fails is told apart from an API that does."""
+        try:
+            return str(self.templar.template(self.get_option(option)) or "").strip()
+        except AnsibleError as error:
+            # Without the cause, which Ansible would print once more, three times over.
+            raise AnsibleParserError(
+                f"The option {option} of the inventory cannot be read: {error.message} "
+                "(for development: is localcloud up? `make demo` starts it)"
+            ) from None
+
+    def _populate(self, droplets: list[dict[str, Any]]) -> None:
+        tag_groups = {tag: self._sanitize_group_name(tag) for tag in self.get_option("tag_groups")}
+        for group in tag_groups.values():
+            self.inventory.add_group(group)
+        connect_with = self.get_option("connect_with")
+        active = [droplet for droplet in droplets if droplet["status"] == "active"]
+        for host, droplet in zip(self._host_names(active), active, strict=True):
+            address = droplet[connect_with]
+            if not address:
+                self.display.warning(f"Droplet {host} (id {droplet['id']}) has no {connect_with}; it is left out.")
+                continue
+            self.inventory.add_host(host)
+            variables = {f"do_{key}": droplet[key] for key in VARIABLES} | {"ansible_host": address}
+            for name, value in variables.items():
+                self.inventory.set_variable(host, name, value)
+            # The API compares tags without regard to case.
+            tags = {tag.lower() for tag in droplet["tags"]}
+            for tag, group in tag_groups.items():
+                if tag.lower() in tags:
+                    self.inventory.add_child(group, host)
+            self._construct(host, variables)
+
+    def _host_names(self, droplets: list[dict[str, Any]]) -> list[str]:
+        count = Counter(droplet["name"] for droplet in droplets)
+        for name in sorted(name for name in count if count[name] > 1):
+            ids = ", ".join(str(droplet["id"]) for droplet in droplets if droplet["name"] == name)
+            self.display.warning(
+                f"There are {count[name]} droplets of the name {name}, with the ids {ids}; their hosts are called "
+                f"{name}-ID. Delete or rename those that are not wanted."
+            )
+        return [
+            droplet["name"] if count[droplet["name"]] == 1 else f"{droplet['name']}-{droplet['id']}"
+            for droplet in droplets
+        ]
+
+    def _construct(self, host: str, variables: dict[str, Any]) -> None:
+        """What the user composes. Each of the three costs milliseconds a host in Jinja, so only when asked for."""
+        strict = self.get_option("strict")
+        if self.get_option("compose"):
+            self._set_composite_vars(self.get_option("compose"), variables, host, strict=strict)
+        if self.get_option("groups"):
+            self._add_host_to_composed_groups(self.get_option("groups"), variables, host, strict=strict)
+        if self.get_option("keyed_groups"):
+            self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict=strict)
+
+
+def fetch(token: str, api_url: str, ca_file: str, tag: str) -> list[dict[str, Any]]:
+    """The droplets with `tag` (all when it is empty), as plain dictionaries that a cache can keep."""
+    try:
+        client = Client(token, api_url=api_url, ca_file=ca_file or None)
+        query = {"tag_name": tag} if tag else {}
+        found = client.list_all("list the droplets for the inventory", "droplets.list", "droplets", **query)
+    except CloudError as error:
+        raise AnsibleParserError(str(error)) from None
+    droplets = [Droplet.flatten(raw) for raw in found]
+    return sorted(({key: facts[key] for key in VARIABLES} for facts in droplets), key=lambda facts: facts["name"])
