@@ -16,7 +16,7 @@ import pytest
 from stages import ROOT, environment, tool
 
 SPEED = 10  # times real time; the client polls no more often than it would at DigitalOcean
-DROPLET, POSTGRESQL, VALKEY = 40, 300, 240  # seconds in the cloud until each is ready
+POSTGRESQL = 300  # seconds in the cloud until it is ready; Valkey takes 240 and each droplet 40 beside it
 
 
 @pytest.fixture
@@ -55,7 +55,6 @@ def test_a_fresh_environment_takes_as_long_as_its_longest_chain(shell: dict[str,
     # Its VPC before it, its database and trusted sources after it take next to nothing.
     assert taken <= 1.1 * POSTGRESQL
     assert taken >= POSTGRESQL, "or the latencies were not there, and this proves nothing"
-    assert 1.1 * POSTGRESQL < POSTGRESQL + VALKEY, "one after the other would be seen"
 
     again = subprocess.run(command, cwd=ROOT, env=shell, check=True, capture_output=True, text=True, timeout=60)
     assert "changed=0" in again.stdout
