@@ -33,7 +33,7 @@ type Caching = Pick<RequestInit, "cache" | "next">
 
 const catalogCaching: Caching = { next: { revalidate: MAX_AGE, tags: [CATALOG_TAG] } }
 
-/** GET of a Store API path. Throws an Error with path, status and the backend's message when it is not answered with 2xx. */
+/** GET of a Store API path. Throws an Error that says what was asked and what came back, unless the answer is 2xx. */
 async function get<T>(path: string, query: Record<string, string>, caching: Caching): Promise<T> {
   const backend = process.env.MEDUSA_BACKEND_URL || process.env.NEXT_PUBLIC_MEDUSA_BACKEND_URL
   const url = new URL(path, backend)
@@ -42,10 +42,13 @@ async function get<T>(path: string, query: Record<string, string>, caching: Cach
     headers: { "x-publishable-api-key": process.env.NEXT_PUBLIC_MEDUSA_PUBLISHABLE_KEY ?? "" },
     signal: AbortSignal.timeout(TIMEOUT_MS),
     ...caching,
+  }).catch((error: Error) => {
+    const reason = error.cause instanceof Error ? error.cause.message : error.message
+    throw new Error(`No answer from ${url.origin}${path}: ${reason}`)
   })
   if (!response.ok) {
     const body = await response.text()
-    throw new Error(`The backend answered ${path} with ${response.status}: ${body.slice(0, 200)}`)
+    throw new Error(`${url.origin}${path} answered ${response.status}: ${body.slice(0, 200)}`)
   }
   return response.json()
 }

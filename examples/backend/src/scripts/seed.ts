@@ -79,7 +79,7 @@ export default async function seed({ container }: ExecArgs): Promise<void> {
   if (!location) {
     logger.info(`seed: creating stock location ${STOCK_LOCATION}`)
     const { result } = await createStockLocationsWorkflow(container).run({
-      input: { locations: [{ name: STOCK_LOCATION, address: { address_1: "", city: "Hamburg", country_code: "DE" } }] },
+      input: { locations: [{ name: STOCK_LOCATION, address: { address_1: "Am Sandtorkai 1", city: "Hamburg", country_code: "DE" } }] },
     })
     location = result[0] as typeof location
   }
@@ -87,7 +87,6 @@ export default async function seed({ container }: ExecArgs): Promise<void> {
   await linkSalesChannelsToStockLocationWorkflow(container).run({ input: { id: location.id, add: [salesChannelId] } })
   await link.create({ ...stockLocation, [Modules.FULFILLMENT]: { fulfillment_provider_id: "manual_manual" } })
 
-  const serviceZoneName = "Europe"
   let [fulfillmentSet] = await fulfillment.listFulfillmentSets(
     { name: `${STOCK_LOCATION} shipping` },
     { relations: ["service_zones"] },
@@ -97,7 +96,7 @@ export default async function seed({ container }: ExecArgs): Promise<void> {
       name: `${STOCK_LOCATION} shipping`,
       type: "shipping",
       service_zones: [{
-        name: serviceZoneName,
+        name: REGION,
         geo_zones: COUNTRIES.map((country_code) => ({ country_code, type: "country" as const })),
       }],
     })

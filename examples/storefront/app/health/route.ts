@@ -11,8 +11,6 @@ export async function GET(): Promise<Response> {
     }
     return Response.json({ status: "ok" })
   } catch (error) {
-    const { message, cause } = error as Error
-    const reason = cause instanceof Error ? `${message}: ${cause.message}` : message
-    return Response.json({ status: "unavailable", reason }, { status: 503 })
+    return Response.json({ status: "unavailable", reason: (error as Error).message }, { status: 503 })
   }
 }
