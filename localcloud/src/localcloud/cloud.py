@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import secrets
+import ssl
 import string
 import uuid
 from collections.abc import Callable, Iterable
@@ -19,7 +20,7 @@ from localcloud.clock import Clock, iso
 from localcloud.machines import Machines
 from localcloud.store import Store
 from localcloud.sync import Queues, Sync
-from localcloud.tls import Authority
+from localcloud.tls import Authority, write_private
 
 PUBLIC_NETWORK = ipaddress.IPv4Network("10.77.0.0/16")
 PUBLIC_GATEWAY = "10.77.0.1"
@@ -50,6 +51,7 @@ class Latencies:
 class Config:
     latencies: Latencies = field(default_factory=Latencies)
     droplet_limit: int = 1000
+    first_droplet_id: int = 520_000_000
     has_machines: bool = False  # only what there is a machine image for can be created
 
 
@@ -145,10 +147,17 @@ class Cloud:
         self.state["time"] = self.clock.now()
         self.store.save()
 
+    def resume(self) -> None:
+        """Bring the machines to where the state says, after a start."""
+        if self.sync is not None:
+            self.sync.resume(self.state)
+
     def reset(self) -> None:
-        """Forget every resource; the account's own Spaces key stays, because credentials.json names it."""
-        key = next(iter(self.state["spaces_keys"].values()))
+        """Forget every resource. The account's own Spaces key stays, because credentials.json names it, and no id is
+        given again, because clients may remember it."""
+        key, ids = next(iter(self.state["spaces_keys"].values())), self.state["next_id"]
         self.store.clear()
+        self.state["next_id"] = ids
         self._open_account(key)
         self.changed()
 
@@ -211,6 +220,16 @@ class Cloud:
 
 def random_text(length: int, alphabet: str) -> str:
     return "".join(secrets.choice(alphabet) for _ in range(length))
+
+
+def server_certificate(authority: Authority, names: list[str], addresses: list[str], directory: Path) -> ssl.SSLContext:
+    """A TLS context with a new certificate, kept in `directory` because OpenSSL reads files only."""
+    chain, key = authority.issue(names, addresses)
+    write_private(directory / "server.pem", chain)
+    write_private(directory / "server-key.pem", key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(directory / "server.pem", directory / "server-key.pem")
+    return context
 
 
 def database_authority(directory: Path) -> Authority:

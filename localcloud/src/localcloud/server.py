@@ -78,7 +78,8 @@ class Server:
         self.log = log
         self.faults = Faults()
         self.port = 0
-        self.stopping = asyncio.Event()  # somebody asked for the end, by DELETE /_localcloud/
+        self.stopping = asyncio.Event()  # somebody asked for the end
+        self.remove_machines = False  # and to leave nothing behind
         self._tokens = {token: False, read_only_token: True}  # token -> may only read
         self._limits = {token: RateLimits(), read_only_token: RateLimits()}
         self._auto_advance = auto_advance
@@ -95,7 +96,7 @@ class Server:
                 loop.call_soon_threadsafe(self._power_changed, droplet_id, status)
 
             self.cloud.machines.on_power_event(power_event)
-        self._runner = web.ServerRunner(web.Server(self._serve))
+        self._runner = web.ServerRunner(web.Server(self._serve, access_log=None))
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port, ssl_context=certificate)
         await site.start()
@@ -104,6 +105,7 @@ class Server:
             self._ticker = asyncio.create_task(self._tick())
 
     async def stop(self) -> None:
+        """Answer no more, let the machines finish what they do, save."""
         if self._ticker is not None:
             self._ticker.cancel()
         if self._runner is not None:
@@ -309,6 +311,7 @@ class Server:
                 self.reset()
                 return 204, None
             case "POST", "stop":
+                self.remove_machines = True
                 self.stopping.set()
                 return 202, {}
             case "GET", "faults":

@@ -52,9 +52,10 @@ class Store:
             self.state.update(loaded)
 
     def save(self) -> None:
-        """Write the state whole: a reader, or a start after a kill, sees the old one or the new one."""
+        """Write the state whole: a start after a kill sees the old one or the new one. (A power cut may lose it.)"""
         if self.path is not None:
-            write_private(self.path, json.dumps(self.state, separators=(",", ":")))
+            text = json.dumps(self.state, separators=(",", ":"))
+            write_private(self.path, text, durable=False)
 
     def clear(self) -> None:
         self.state = empty_state()

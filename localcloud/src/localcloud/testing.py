@@ -14,7 +14,6 @@ with running_cloud() as cloud:
 from __future__ import annotations
 
 import asyncio
-import ssl
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -24,11 +23,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from localcloud.clock import VirtualClock
-from localcloud.cloud import Cloud, Config, Latencies, cloud_authority, database_authority
+from localcloud.cloud import Cloud, Config, Latencies, cloud_authority, database_authority, server_certificate
 from localcloud.machines import Machines
 from localcloud.server import Server
 from localcloud.store import RequestLog, Store
-from localcloud.tls import write_private
 
 TOKEN = "dop_v1_" + "0" * 64
 READ_ONLY_TOKEN = "dop_v1_" + "1" * 64
@@ -109,8 +107,7 @@ def running_cloud(
     clock = VirtualClock()
     with tempfile.TemporaryDirectory(prefix="localcloud-") as name:
         directory = Path(name)
-        authority = cloud_authority(directory)
-        context = server_certificate(authority.issue(["localhost"], ["127.0.0.1"]), directory)
+        context = server_certificate(cloud_authority(directory), ["localhost"], ["127.0.0.1"], directory)
         loop = asyncio.new_event_loop()
         started: Future[Server] = Future()
         stop = asyncio.Event()
@@ -136,13 +133,3 @@ def running_cloud(
             loop.call_soon_threadsafe(stop.set)
             thread.join(60)
             loop.close()
-
-
-def server_certificate(chain_and_key: tuple[str, str], directory: Path) -> ssl.SSLContext:
-    """A TLS context; the certificate and key are kept in `directory`, because OpenSSL reads files only."""
-    chain, key = directory / "server.pem", directory / "server-key.pem"
-    write_private(chain, chain_and_key[0])
-    write_private(key, chain_and_key[1])
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(chain, key)
-    return context

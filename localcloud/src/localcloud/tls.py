@@ -22,8 +22,8 @@ LEAF_VALIDITY = datetime.timedelta(days=825)
 BACKDATE = datetime.timedelta(hours=1)
 
 
-def write_private(path: Path, content: str | bytes) -> None:
-    """Write `content` readable by the owner only, whole or not at all."""
+def write_private(path: Path, content: str | bytes, *, durable: bool = True) -> None:
+    """Write `content` readable by the owner only, whole or not at all; `durable`: also if the power fails now."""
     data = content.encode() if isinstance(content, str) else content
     temporary = path.with_name(path.name + ".new")
     temporary.unlink(missing_ok=True)
@@ -31,7 +31,8 @@ def write_private(path: Path, content: str | bytes) -> None:
     with os.fdopen(handle, "wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())
     temporary.replace(path)
 
 

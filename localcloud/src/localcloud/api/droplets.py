@@ -21,7 +21,6 @@ from localcloud.errors import ApiError, bad_request, not_found, unprocessable
 from localcloud.routing import Answer, Call, route
 from localcloud.sync import effective_droplets
 
-FIRST_DROPLET_ID = 520_000_000
 MAX_USER_DATA = 64 * 1024
 _NAME = re.compile(r"[a-zA-Z0-9]?[a-z0-9A-Z.\-]*[a-z0-9A-Z]")
 _BACKUP_POLICY = {"plan": str, "weekday": str, "hour": int}
@@ -161,7 +160,7 @@ def create_droplets(call: Call) -> Answer:
     droplets, links = [], []
     for name in names:
         droplet: dict[str, Any] = {
-            "id": cloud.store.next_id("droplet", FIRST_DROPLET_ID),
+            "id": cloud.store.next_id("droplet", cloud.config.first_droplet_id),
             "name": name,
             "region": region,
             "size": size.slug,
