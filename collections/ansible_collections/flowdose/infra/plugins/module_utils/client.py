@@ -14,6 +14,7 @@ from __future__ import annotations
 import collections
 import json
 import random
+import re
 import sys
 import threading
 import time
@@ -42,6 +43,7 @@ CONNECT_ATTEMPTS = 3  # fewer: somebody who mistyped the address waits for the a
 PATIENCE = 300.0  # seconds that one request waits in all for rate limits before it gives up
 CONNECT_TIMEOUT, READ_TIMEOUT = 10, 60  # seconds; azure-core's own default is 300 s each
 PARALLEL_PAGES = 8
+CERTIFICATE_REFUSED = "CERTIFICATE_VERIFY_FAILED"  # in OpenSSL's messages
 
 # Sent twice they have the effect of being sent once. PATCH is among them because every PATCH here sets values.
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "PATCH", "DELETE"})
@@ -302,9 +304,8 @@ class _Pipeline:
                 answer = self.next.send(request)
             except ServiceRequestError as error:
                 # The request did not leave, so any method may be sent again.
-                failure = self._unreachable(error)
-                if attempt >= CONNECT_ATTEMPTS or "certificate" in failure.message:
-                    raise failure from error
+                if attempt >= CONNECT_ATTEMPTS or CERTIFICATE_REFUSED in str(error):
+                    raise self._unreachable(error) from error
                 client.sleep(backoff(attempt))
                 continue
             except ServiceResponseError as error:
@@ -358,7 +359,7 @@ class _Pipeline:
     def _unreachable(self, error: Exception) -> CloudError:
         client = self._client
         cause = client._clean(_root_cause(error))
-        if "CERTIFICATE_VERIFY_FAILED" in cause:
+        if CERTIFICATE_REFUSED in cause:
             return CloudError(
                 f"the certificate of {client.api_url} is not signed by an authority that is trusted here ({cause})",
                 hint=f"ca_file is {client.ca_file or 'not set'}. Set `ca_file` or DIGITALOCEAN_CA_FILE to the CA of "
@@ -403,4 +404,5 @@ def _root_cause(error: BaseException) -> str:
             break
         error = inner
     text = " ".join(str(error).split())
-    return text.rpartition(">: ")[2] or type(error).__name__
+    # urllib3 puts the object or the address first, which the message says already.
+    return re.sub(r"^(<.*?>|HTTPS?Connection\(.*?\)): ", "", text) or type(error).__name__

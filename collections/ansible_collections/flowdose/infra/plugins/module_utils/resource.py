@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, TypeVar
 
@@ -397,8 +397,8 @@ class Resource:
         if self.current is None:
             return
         self._wait_until_ready()
-        if action == "create" and self.later & self.desired.keys():
-            self._update([change for change in self._differences() if change.key in self.later])
+        if action == "create":
+            self._update(self._differences(self.later))
         elif action == "update":
             # Not from the plan but from what is there now, for a resource that was still being made then.
             self._update(self._differences())
@@ -410,8 +410,9 @@ class Resource:
             return None
         facts = self.flatten({}) if self.current is None else dict(self.current)
         if check_mode:
-            facts.update({change.key: change.after for change in self.entry.changes})
-        return {key: value for key, value in facts.items() if not self.options.get(key, {}).get("no_log")}
+            comparable = facts.keys() | self.updates.keys() | self.immutable.keys()
+            facts.update({change.key: change.after for change in self.entry.changes if change.key in comparable})
+        return facts
 
     def fail(self, message: str, hint: str | None = None) -> CloudError:
         return CloudError(message, attempted=f"have {self.title} as declared", hint=hint)
@@ -424,13 +425,15 @@ class Resource:
             tags = self.desired["tags"] if "tags" in self.desired else (self.current or {}).get("tags", [])
             self.desired["tags"] = sorted({*tags, self.cloud.tag})
 
-    def _differences(self) -> list[Change]:
+    def _differences(self, keys: Collection[str] | None = None) -> list[Change]:
+        """Of all keys that can be compared, or of `keys`."""
         self.resolve()
         self.current = current = {**self.existing, **self.details(self.existing)}
         changes = [
             Change(key, current.get(key), wanted)
             for key, wanted in self.desired.items()
-            if (key in self.updates or key in self.immutable) and not self.same(key, wanted, current.get(key))
+            if (key in keys if keys is not None else key in self.updates or key in self.immutable)
+            and not self.same(key, wanted, current.get(key))
         ]
         stuck = [change for change in changes if change.key in self.immutable]
         if stuck:

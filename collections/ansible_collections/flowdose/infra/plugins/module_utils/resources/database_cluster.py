@@ -10,8 +10,8 @@ import ipaddress
 from typing import Any, ClassVar
 
 from ..catalog import check_database
-from ..client import CloudError
-from ..resource import NONE, RESTART, Change, Cloud, Facts, Resource
+from ..client import Client, CloudError
+from ..resource import NONE, RESTART, Change, Cloud, Facts, Resource, suggest
 from .droplet import Droplet, normalise_tags
 from .vpc import Vpc
 
@@ -252,9 +252,18 @@ def same_version(wanted: str, found: str | None) -> bool:
     return ours[:length] == theirs[:length]
 
 
-def connection_info(cloud: Cloud, facts: Facts, raw: dict[str, Any]) -> dict[str, Any]:
-    """All that an application needs to connect; contains passwords. `raw` is the API's object of the cluster."""
-    ca = cloud.client.call(f"read the CA of database cluster {facts['name']}", "databases.get_ca", facts["id"])["ca"]
+def read_connections(client: Client, name: str | None) -> list[dict[str, Any]]:
+    """All that an application needs to connect to the cluster of that name, or to all of them. Contains passwords."""
+    clusters = client.call("list the database clusters", "databases.list_clusters").get("databases") or []
+    names = [cluster["name"] for cluster in clusters]
+    if name is not None and name not in names:
+        raise CloudError(f"there is no database cluster named {name}", hint=suggest(name, names))
+    return [_connection(client, cluster) for cluster in clusters if name in (None, cluster["name"])]
+
+
+def _connection(client: Client, raw: dict[str, Any]) -> dict[str, Any]:
+    facts = DatabaseCluster.flatten(raw)
+    ca = client.call(f"read the CA of database cluster {facts['name']}", "databases.get_ca", facts["id"])["ca"]
     keys = ("host", "port", "user", "password", "database", "uri")
     return {
         **{key: facts[key] for key in ("id", "name", "engine", "version", "status", "region", "databases", "tags")},

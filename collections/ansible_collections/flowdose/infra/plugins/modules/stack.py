@@ -1,0 +1,163 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stack
+short_description: A whole environment in one task
+version_added: 0.1.0
+author: The FlowDose infrastructure developers (@flowdose)
+description:
+  - Makes all resources of an environment as declared, those that do not depend on each other at the same time.
+  - Resources refer to each other by name, so that the order follows from the data.
+  - Wrong data, unknown regions, sizes and images, and names that do not exist are refused before anything is changed.
+  - Prints the plan before it changes something, and what it waits for while it waits.
+  - Droplets and database clusters get the tag C(flowdose-ENVIRONMENT). Those that carry it but are not declared are
+    reported as V(unmanaged), and left alone.
+  - It is an action plugin and runs on the controller, whatever the host; variables of a task's C(environment)
+    keyword do
+    not reach it.
+extends_documentation_fragment:
+  - flowdose.infra.attributes
+  - flowdose.infra.attributes.action_group
+  - flowdose.infra.digitalocean
+  - flowdose.infra.spaces
+options:
+  environment:
+    description: Name of the environment, such as V(staging).
+    type: str
+    required: true
+  timeout:
+    description: Seconds to wait for each resource.
+    type: int
+    default: 1800
+  ssh_keys:
+    description: SSH keys, each with the options of M(flowdose.infra.ssh_key).
+    type: list
+    elements: dict
+    default: []
+  vpcs:
+    description: VPCs, each with the options of M(flowdose.infra.vpc).
+    type: list
+    elements: dict
+    default: []
+  droplets:
+    description: Droplets, each with the options of M(flowdose.infra.droplet).
+    type: list
+    elements: dict
+    default: []
+  firewalls:
+    description: Firewalls, each with the options of M(flowdose.infra.firewall).
+    type: list
+    elements: dict
+    default: []
+  database_clusters:
+    description: Database clusters, each with the options of M(flowdose.infra.database_cluster).
+    type: list
+    elements: dict
+    default: []
+  spaces_buckets:
+    description: Buckets, each with the options of M(flowdose.infra.spaces_bucket).
+    type: list
+    elements: dict
+    default: []
+  domains:
+    description: Domains, each with the options of M(flowdose.infra.domain).
+    type: list
+    elements: dict
+    default: []
+  domain_records:
+    description: Records, each with the options of M(flowdose.infra.domain_record).
+    type: list
+    elements: dict
+    default: []
+  projects:
+    description: Projects, each with the options of M(flowdose.infra.project).
+    type: list
+    elements: dict
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: A backend with its database, and a name for it
+  flowdose.infra.stack:
+    environment: staging
+    ssh_keys:
+      - name: flowdose-staging
+        public_key: "{{ lookup('ansible.builtin.file', '.flowdose/staging/id_ed25519.pub') }}"
+    vpcs:
+      - {name: flowdose-staging, region: fra1, ip_range: 10.20.0.0/20}
+    droplets:
+      - name: backend-staging
+        region: fra1
+        size: s-2vcpu-4gb
+        image: debian-13-x64
+        vpc: flowdose-staging
+        ssh_keys: [flowdose-staging]
+        tags: [backend]
+    database_clusters:
+      - name: postgres-staging
+        engine: pg
+        version: "15"
+        size: db-s-1vcpu-2gb
+        region: fra1
+        vpc: flowdose-staging
+        databases: [flowdose_staging]
+        trusted_sources:
+          - {type: tag, value: backend}
+    domains:
+      - {name: example.com}
+    domain_records:
+      - {domain: example.com, type: A, name: api-staging, droplet: backend-staging}
+"""
+
+RETURN = r"""
+plan:
+  description: What changed, or in check mode would change.
+  returned: when the data are right
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: Kind of the resource, the name of its module.
+      returned: always
+      type: str
+    name:
+      description: Its name.
+      returned: always
+      type: str
+    action:
+      description: V(create), V(update), V(delete), V(none) or V(unmanaged).
+      returned: always
+      type: str
+    impact:
+      description: What that does to what runs; V(none), V(restart), V(power-off) or V(irreversible).
+      returned: always
+      type: str
+    changes:
+      description: Each with C(key), C(before) and C(after).
+      returned: always
+      type: list
+      elements: dict
+resources:
+  description: The resources by kind and name, in the form that the modules return; in check mode as they would be.
+  returned: when the data are right
+  type: dict
+  sample:
+    droplet:
+      backend-staging: {id: 3164444, public_ipv4: 203.0.113.7}
+failures:
+  description: What failed, each with its C(place) in the data, C(attempted), C(status), C(id), C(message),
+    C(request_id), C(hint).
+  returned: failure
+  type: list
+  elements: dict
+skipped:
+  description: Places in the data of what was not tried because what it needs failed.
+  returned: failure
+  type: list
+  elements: str
+"""
