@@ -1,22 +1,26 @@
 # Copyright: (c) 2026, the flowdose.infra developers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Spaces: Ceph RGW holds the objects and checks signatures, ACLs and policies; the front before it does the rest.
+"""Spaces: Ceph RGW holds objects, ACLs, policies, CORS and versions; the front before it is what clients talk to.
 
-The front ends TLS at the cloud's gateway address, enforces what RGW does not know (the grants of Spaces keys, and that bucket
-policies and limited keys exclude each other), and learns which buckets there are. Requests pass unchanged, so that
-signatures stay valid.
+The front ends TLS at the cloud's gateway address, checks signatures and the grants of Spaces keys, and that bucket policies
+and limited keys exclude each other; it learns which buckets there are. What it lets through it signs anew as RGW's one user:
+RGW on SQLite finds a user by the first key only, and knows no region names.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import json
 import re
+import secrets
 import ssl
 import threading
+import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -26,10 +30,12 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from localcloud import spaces_sigv4 as sigv4
 from localcloud.dns import CLOUD_ZONE
 from localcloud.hosts import Podman
 from localcloud.machines import MachineError
 from localcloud.network import GATEWAY, OBJECT_STORE_ADDRESS, attach
+from localcloud.spaces_sigv4 import SignatureError
 from localcloud.tls import Authority, write_private
 
 CONTAINER = "localcloud-spaces"
@@ -38,6 +44,8 @@ DEFAULT_REGION = "fra1"
 _SUFFIX = f".spaces.{CLOUD_ZONE}"
 _UPSTREAM = f"http://{OBJECT_STORE_ADDRESS}:8000"
 _OWNER = "account"  # the one RGW user: all Spaces keys of an account see the same buckets
+
+_MAX_CONFIGURATION = 65536  # bytes of a CreateBucketConfiguration
 
 # sub-resources that configure a bucket, which limited keys may not touch
 _CONFIGURATION = {
@@ -48,12 +56,17 @@ _HOP_BY_HOP = {
     *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "upgrade", "expect"),
     "transfer-encoding",
 }
+# what the front says itself, or has settled already
+_NOT_PASSED = {
+    *_HOP_BY_HOP,
+    *("host", "authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-decoded-content-length", "x-amz-trailer"),
+    *("x-amz-security-token", "x-forwarded-for", "x-forwarded-proto", "forwarded"),
+}
+_AUTOMATIC = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")  # aiohttp would add them
 Keys = dict[str, tuple[str, dict[str, str]]]
 
 
-def rgw_configuration() -> str:
-    names = ", ".join(f"{region}{_SUFFIX}" for region in REGIONS)
-    return f"""\
+RGW_CONFIGURATION = """\
 [global]
 fsid = 4f0b6d1e-52a5-4a3e-9c0a-1d2f6c0a77aa
 auth cluster required = none
@@ -67,7 +80,8 @@ rgw config store = dbstore
 dbstore db dir = /data
 dbstore config uri = file:/data/config.db
 rgw data = /data
-rgw dns name = {names}
+rgw trust forwarded https = true
+rgw remote addr param = HTTP_X_FORWARDED_FOR
 rgw thread pool size = 32
 rgw frontends = beast endpoint=0.0.0.0:8000
 """
@@ -81,16 +95,16 @@ class Request:
     region: str
     bucket: str
     object: str
-    access_key: str  # empty: anonymous
-    query: frozenset[str]  # names of the query's parameters
+    query: dict[str, str]
     copy_source: str  # bucket that an object is copied from, or empty
+    by_host: bool  # the bucket stands in the host name, not in the path
 
     @property
     def configuration(self) -> frozenset[str]:
-        return self.query & _CONFIGURATION
+        return frozenset(self.query) & _CONFIGURATION
 
 
-def parse(method: str, host: str, path: str, query: str, headers: CIMultiDict[str]) -> Request | None:
+def parse(method: str, host: str, path: str, query: str, headers: Mapping[str, str]) -> Request | None:
     """Take a request apart, in both addressing styles; None when the host is none of Spaces'. `path` is percent-encoded."""
     name = host.split(":")[0].lower()
     if not name.endswith(_SUFFIX):
@@ -99,54 +113,39 @@ def parse(method: str, host: str, path: str, query: str, headers: CIMultiDict[st
     if region not in REGIONS:
         return None
     plain = urllib.parse.unquote(path).lstrip("/")
-    if bucket:
+    by_host = bool(bucket)
+    if by_host:
         item = plain
     else:
         bucket, _, item = plain.partition("/")
-    parameters = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
     source = urllib.parse.unquote(headers.get("x-amz-copy-source", "")).lstrip("/")
     return Request(
         method=method,
         region=region,
         bucket=bucket,
         object=item,
-        access_key=_access_key(headers.get("Authorization", ""), parameters),
-        query=frozenset(parameters),
+        query=dict(urllib.parse.parse_qsl(query, keep_blank_values=True)),
         copy_source=source.split("/")[0],
+        by_host=by_host,
     )
 
 
-def _access_key(authorization: str, parameters: dict[str, str]) -> str:
-    if found := re.search(r"Credential=([^/,\s]+)/", authorization):
-        return found[1]
-    if found := re.match(r"AWS ([^:\s]+):", authorization):
-        return found[1]
-    credential = parameters.get("X-Amz-Credential", "") or parameters.get("AWSAccessKeyId", "")
-    return credential.split("/")[0]
-
-
-def refusal(request: Request, keys: Keys) -> tuple[int, str, str] | None:
-    """(status, S3 code, message) when a grant or the exclusion of policies and limited keys forbids the request."""
+def check_grants(request: Request, access_key: str, keys: Keys) -> None:
+    """Refuse what a limited key may not do, and a policy on a bucket that a limited key is for."""
     sets_policy = request.method == "PUT" and "policy" in request.query and request.bucket
     if sets_policy and any(request.bucket in grants for _, grants in keys.values()):
-        return (
-            403,
-            "AccessDenied",
-            "a bucket policy cannot be applied to a bucket that already uses a limited-access key",
+        raise SignatureError(
+            403, "AccessDenied", "a bucket policy cannot be applied to a bucket that already uses a limited-access key"
         )
-    _, grants = keys.get(request.access_key, ("", {"": "fullaccess"}))
+    grants = keys[access_key][1]
     if grants.get("") == "fullaccess":
-        return None  # also unknown and anonymous: RGW has the word on those
-    denied = (403, "AccessDenied", "the access key's grants do not permit this")
+        return
     permission = grants.get(request.bucket, "") if request.bucket else ""
     reads = request.method in ("GET", "HEAD")
-    if not permission or request.configuration and not (reads and request.object):
-        return denied
-    if not reads and (permission == "read" or not (request.object or "delete" in request.query)):
-        return denied
-    if request.copy_source and request.copy_source not in grants:
-        return denied
-    return None
+    of_objects = bool(request.object) or (reads and not request.configuration) or "delete" in request.query
+    allowed = permission and of_objects and (reads or permission != "read")
+    if not allowed or (request.copy_source and request.copy_source not in grants):
+        raise SignatureError(403, "AccessDenied", "the access key's grants do not permit this")
 
 
 def error_response(status: int, code: str, message: str, resource: str) -> web.Response:
@@ -165,6 +164,7 @@ class Spaces:
         self._folder = folder
         self._on_buckets = on_buckets
         self._keys: Keys = {}
+        self._owner: tuple[str, ...] = ("", "")
         self._buckets: dict[str, dict[str, str]] = {}  # name -> {"region": slug, "policy": "yes" | ""}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -174,7 +174,7 @@ class Spaces:
     def start(self, ensure_container: Callable[[str, list[str]], bool], image: str, authority: Authority) -> None:
         data = self._folder / "data"
         data.mkdir(parents=True, exist_ok=True)
-        (self._folder / "ceph.conf").write_text(rgw_configuration())
+        (self._folder / "ceph.conf").write_text(RGW_CONFIGURATION)
         record = self._folder / "buckets.json"
         self._buckets = json.loads(record.read_text()) if record.exists() else {}
         ensure_container(
@@ -185,6 +185,7 @@ class Spaces:
                 *("radosgw", "-n", "client.rgw", "-f", "--no-mon-config", "-c", "/etc/ceph/ceph.conf"),
             ],
         )
+        self._ensure_owner()
         if self._thread is None:
             self._serve(_tls_context(authority, self._folder))
 
@@ -233,32 +234,23 @@ class Spaces:
     # -- keys and buckets --
 
     def set_keys(self, keys: Keys) -> None:
-        """Make the object store know exactly these keys."""
-        present = self._admin_user()
-        for access_key in sorted(present - set(keys)):
-            self._admin("key rm --key-type=s3", access_key)
-        for access_key, (secret_key, _) in sorted(keys.items()):
-            before = self._keys.get(access_key)
-            if access_key not in present or before is None or before[0] != secret_key:
-                self._admin("key create --key-type=s3", access_key, secret_key)
+        """From now on exactly these keys are known."""
         self._keys = dict(keys)
 
-    def _admin_user(self) -> set[str]:
-        """Access keys of the account's user, made when it does not exist."""
-        try:
-            found = self._admin("user info")
-        except MachineError:
-            found = self._admin("user create --display-name=account --max-buckets=100 --gen-access-key=false")
-        return {key["access_key"] for key in json.loads(found)["keys"]}
-
-    def _admin(self, words: str, access_key: str = "", secret_key: str = "") -> str:
-        # keys go by the environment: arguments can be read by every user of the host
-        script = "read -r access; read -r secret; "
-        script += 'export CEPH_ARGS="${access:+--access-key=$access} ${secret:+--secret-key=$secret}"; '
-        script += f"exec radosgw-admin -n client.rgw --no-mon-config -c /etc/ceph/ceph.conf --uid={_OWNER} {words}"
-        return self._podman(
-            "exec", "--interactive", CONTAINER, "sh", "-c", script, stdin=f"{access_key}\n{secret_key}\n"
-        )
+    def _ensure_owner(self) -> None:
+        """The one RGW user, who owns all buckets, with a key that only the front knows."""
+        file = self._folder / "owner.json"
+        if not file.exists():
+            write_private(file, json.dumps([secrets.token_hex(10), secrets.token_hex(20)]))
+        self._owner = tuple(json.loads(file.read_text()))
+        # the key goes by the environment: arguments can be read by every user of the host
+        script = f"""
+            admin="radosgw-admin -n client.rgw --no-mon-config -c /etc/ceph/ceph.conf --uid={_OWNER}"
+            read -r access; read -r secret
+            $admin user info >/dev/null 2>&1 && exit 0
+            CEPH_ARGS="--access-key=$access --secret-key=$secret" $admin user create --display-name=account \\
+                --max-buckets=100"""
+        self._podman("exec", "--interactive", CONTAINER, "sh", "-c", script, stdin="\n".join(self._owner) + "\n")
 
     def names(self) -> list[str]:
         """Host names that answer: the endpoint's and each bucket's."""
@@ -289,41 +281,130 @@ class Spaces:
 
     async def _handle(self, incoming: web.Request) -> web.StreamResponse:
         path, _, query = incoming.raw_path.partition("?")
-        request = parse(incoming.method, incoming.host, path, query, CIMultiDict(incoming.headers))
+        request = parse(incoming.method, incoming.host, path, query, incoming.headers)
         if request is None:
             return error_response(404, "NoSuchBucket", f"{incoming.host} is no Spaces endpoint", path)
-        if refused := refusal(request, self._keys):
-            return error_response(*refused, path)
-        headers = CIMultiDict(
-            (name, value) for name, value in incoming.headers.items() if name.lower() not in _HOP_BY_HOP
-        )
-        automatic = [
-            name for name in ("Accept", "Accept-Encoding", "User-Agent", "Content-Type") if name not in headers
-        ]
         try:
-            answer = await self._session.request(
-                incoming.method,
-                URL(_UPSTREAM + incoming.raw_path, encoded=True),
-                headers=headers,
-                skip_auto_headers=automatic,
-                data=incoming.content if incoming.body_exists else None,
-                allow_redirects=False,
-            )
+            return await self._pass_on(incoming, request, path, query)
+        except SignatureError as error:
+            return error_response(error.status, error.code, str(error), path)
         except (aiohttp.ClientError, TimeoutError) as error:
             return error_response(503, "ServiceUnavailable", f"the object store gave no answer: {error!r}", path)
-        async with answer:
+
+    async def _pass_on(self, incoming: web.Request, request: Request, path: str, query: str) -> web.StreamResponse:
+        signed = sigv4.read(incoming.headers, request.query)
+        secret = ""
+        if signed is not None:
+            secret = self._authenticate(signed, request, incoming, path, query)
+            check_grants(request, signed.access_key, self._keys)
+        known = self._buckets.get(request.bucket)
+        if known is not None and known["region"] != request.region:
+            raise SignatureError(404, "NoSuchBucket", f"the bucket is in {known['region']}, not in {request.region}")
+        if request.method == "POST" and incoming.content_type == "multipart/form-data":
+            raise SignatureError(501, "NotImplemented", "uploads by HTML forms are not supported; use a presigned PUT")
+
+        headers = CIMultiDict(
+            (name, value) for name, value in incoming.headers.items() if name.lower() not in _NOT_PASSED
+        )
+        headers["X-Forwarded-For"] = incoming.remote or ""
+        headers["X-Forwarded-Proto"] = "https"
+        headers["Host"] = f"{request.region}{_SUFFIX}"
+        body: AsyncIterator[bytes] | None = None
+        payload = signed.payload_hash if signed else sigv4.UNSIGNED
+        if payload in (*sigv4.SIGNED_CHUNKS, sigv4.UNSIGNED_CHUNKS):
+            assert signed is not None
+            body = sigv4.chunks(incoming.content, signed, secret)
+            payload = sigv4.UNSIGNED
+            headers["Content-Length"] = incoming.headers.get("x-amz-decoded-content-length", "")
+            encodings = [item.strip() for item in headers.pop("Content-Encoding", "").split(",")]
+            if rest := [item for item in encodings if item and item != "aws-chunked"]:
+                headers["Content-Encoding"] = ", ".join(rest)
+        elif request.method == "PUT" and request.bucket and not request.object and not request.query:
+            await self._check_location(incoming, request, payload)
+            payload = sigv4.UNSIGNED
+            headers["Content-Length"] = "0"
+            headers.pop("Content-MD5", None)
+        elif incoming.body_exists:
+            body = incoming.content.iter_any()
+        if body is not None and not headers.get("Content-Length", "").isdigit():
+            raise SignatureError(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
+
+        target = f"/{request.bucket}{path}" if request.by_host else path
+        query = "&".join(part for part in query.split("&") if part and not part.lower().startswith("x-amz-"))
+        if signed is not None:
+            self._sign_anew(headers, incoming.method, target, query, payload)
+        async with self._session.request(
+            incoming.method,
+            URL(_UPSTREAM + target + (f"?{query}" if query else ""), encoded=True),
+            headers=headers,
+            skip_auto_headers=[name for name in _AUTOMATIC if name not in headers],
+            data=body,
+            allow_redirects=False,
+        ) as answer:
             # before the client hears of it: whoever created a bucket may ask for it by name at once
             await asyncio.to_thread(self._learn, request, answer.status)
-            response = web.StreamResponse(status=answer.status, reason=answer.reason)
-            for name, value in answer.headers.items():
-                if name.lower() not in _HOP_BY_HOP:
-                    response.headers.add(name, value)
-            await response.prepare(incoming)
-            if incoming.method != "HEAD":
-                async for chunk in answer.content.iter_chunked(1 << 16):
-                    await response.write(chunk)
-            await response.write_eof()
-            return response
+            return await _answer(incoming, request, answer)
+
+    def _authenticate(
+        self, signed: sigv4.Signed, request: Request, incoming: web.Request, path: str, query: str
+    ) -> str:
+        """The secret of the key by which the request is signed; SignatureError when it is not."""
+        if signed.access_key not in self._keys:
+            raise SignatureError(403, "InvalidAccessKeyId", "The access key id does not exist.")
+        if signed.region not in (request.region, "us-east-1"):
+            raise SignatureError(
+                400, "AuthorizationHeaderMalformed", f"the region {signed.region} is wrong; expecting {request.region}"
+            )
+        secret = self._keys[signed.access_key][0]
+        expected = sigv4.sign(signed, secret, incoming.method, path, query, incoming.headers)
+        if not hmac.compare_digest(expected, signed.signature):
+            raise SignatureError(
+                403, "SignatureDoesNotMatch", "The request signature does not match; check key and method."
+            )
+        sigv4.check_time(signed, time.time())
+        return secret
+
+    async def _check_location(self, incoming: web.Request, request: Request, payload: str) -> None:
+        """A bucket is created in the region of the endpoint; RGW has no names for regions, so the constraint ends here."""
+        text = b""
+        async for chunk in incoming.content.iter_any():
+            text += chunk
+            if len(text) > _MAX_CONFIGURATION:
+                raise SignatureError(400, "EntityTooLarge", "CreateBucketConfiguration is too large")
+        if payload != sigv4.UNSIGNED and hashlib.sha256(text).hexdigest() != payload:
+            raise SignatureError(400, "XAmzContentSHA256Mismatch", "the body is not what x-amz-content-sha256 says")
+        found = re.search(rb"<LocationConstraint>\s*([^<]*?)\s*</LocationConstraint>", text)
+        if found and found[1].decode(errors="replace") not in ("", request.region):
+            raise SignatureError(400, "InvalidLocationConstraint", "The specified location-constraint is not valid")
+
+    def _sign_anew(self, headers: CIMultiDict[str], method: str, path: str, query: str, payload: str) -> None:
+        headers["x-amz-date"] = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        headers["x-amz-content-sha256"] = payload
+        names = sorted({"host", *(name.lower() for name in headers if name.lower().startswith("x-amz-"))})
+        access_key, secret = self._owner
+        scope = f"{headers['x-amz-date'][:8]}/us-east-1/s3/aws4_request"
+        signed = sigv4.Signed(access_key, headers["x-amz-date"], scope, tuple(names), "", payload, None)
+        headers["Authorization"] = sigv4.authorization(signed, sigv4.sign(signed, secret, method, path, query, headers))
+
+
+async def _answer(incoming: web.Request, request: Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    if request.method == "GET" and "location" in request.query and not request.object and answer.status == 200:
+        body = (
+            f'<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{request.region}</LocationConstraint>'
+        )
+        return web.Response(
+            body=f'<?xml version="1.0" encoding="UTF-8"?>{body}'.encode(), content_type="application/xml"
+        )
+    response = web.StreamResponse(status=answer.status, reason=answer.reason)
+    for name, value in answer.headers.items():
+        if name.lower() not in _HOP_BY_HOP:
+            response.headers.add(name, value)
+    await response.prepare(incoming)
+    if incoming.method != "HEAD":
+        async for chunk in answer.content.iter_chunked(1 << 16):
+            await response.write(chunk)
+    await response.write_eof()
+    return response
 
 
 def _application(handler: Callable[[web.Request], object]) -> web.Application:
