@@ -81,7 +81,14 @@ def inventory(cloud: Any, droplets: dict[str, list[int]], tmp_path: Path) -> Inv
 
 def hosts(result: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
     assert result.returncode == 0, result.stderr
-    return json.loads(result.stdout)["_meta"]["hostvars"]
+    return unmarked(json.loads(result.stdout)["_meta"]["hostvars"])
+
+
+def unmarked(value: Any) -> Any:
+    """Without the marks by which ansible-inventory, depending on its settings, tells data from templates."""
+    if isinstance(value, dict):
+        return value.get("__ansible_unsafe") or {key: unmarked(item) for key, item in value.items()}
+    return [unmarked(item) for item in value] if isinstance(value, list) else value
 
 
 def groups(result: subprocess.CompletedProcess[str]) -> dict[str, list[str]]:
@@ -131,7 +138,7 @@ def test_what_the_user_composes(inventory: Inventory) -> None:
         groups={"small": "do_memory < 2048"},
     )
     backend = hosts(result)["backend-1"]
-    assert f"droplet-{backend['do_id']}" in str(backend["ssh_alias"])  # ansible-inventory marks it as unsafe
+    assert backend["ssh_alias"] == f"droplet-{backend['do_id']}"
     assert set(groups(result)) == {"region_fra1", "small"}
     broken = inventory(compose={"x": "nothing"}, strict=True)
     assert broken.returncode != 0
