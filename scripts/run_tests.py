@@ -112,7 +112,7 @@ SITE = Check(
 MOLECULE = Check(
     "molecule",
     "every role's scenario on droplets",
-    commands([tool("localcloud"), "up"], [tool("molecule"), "test", "--all"], timeout=2400),
+    commands([tool("localcloud"), "up", "--speed", "20"], [tool("molecule"), "test", "--all"], timeout=2400),
     needs=["clean start"],
 )
 

@@ -110,8 +110,7 @@ class Cloud:
 
     def log(self) -> list[dict[str, Any]]:
         """Every request since the cloud started, oldest first."""
-        outcome = run([tool("localcloud"), "requests", "--json"]).must()
-        return [json.loads(line) for line in outcome.output.splitlines()]
+        return list(json.loads(run([tool("localcloud"), "requests", "--json"]).must().output))
 
 
 @dataclass

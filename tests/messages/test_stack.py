@@ -45,7 +45,7 @@ def provision(controller: Controller, tmp_path: Path) -> Provision:
 def test_no_token(provision: Provision, controller: Controller) -> None:
     del controller.variables["DIGITALOCEAN_TOKEN"]
     message = provision()
-    assert "no token" in message.lower()
+    assert "No DigitalOcean token was given" in message
     assert "DIGITALOCEAN_TOKEN" in message
 
 
