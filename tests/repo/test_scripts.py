@@ -18,6 +18,8 @@ import pytest
 import run_tests
 import stages
 
+from localcloud import hosts
+
 PACKAGES = {"podman": "runs the droplets", "nftables": "filters"}
 
 
@@ -68,6 +70,11 @@ def test_nothing_missing_runs_nothing(monkeypatch: pytest.MonkeyPatch, ran: list
     pretend(monkeypatch, root=False, apt=True, missing=[])
     bootstrap.install_packages(PACKAGES)
     assert ran == []
+
+
+def test_all_that_localcloud_asks_for_is_installed() -> None:
+    asked = {*hosts.REQUIRED_COMMANDS.values(), *hosts.REQUIRED_FILES.values()}
+    assert asked <= set(bootstrap.CLOUD_PACKAGES)
 
 
 def test_an_old_python_is_refused(monkeypatch: pytest.MonkeyPatch, ran: list[list[str]]) -> None:
