@@ -6,22 +6,30 @@ const env = process.env as Record<string, string>
 // `medusa build` loads this file too, but uses neither secrets nor databases.
 const building = process.argv[2] === "build"
 
-const required = ["DATABASE_URL", "JWT_SECRET", "COOKIE_SECRET", "STORE_CORS", "ADMIN_CORS", "AUTH_CORS"]
-if (env.NODE_ENV === "production") {
-  // Without Redis, Medusa keeps events, workflows, locks and sessions in the memory of one process.
-  required.push("REDIS_URL")
-}
-const missing = required.filter((name) => !env[name])
-if (missing.length && !building) {
-  throw new Error(`${missing.join(", ")} not set: set them in the environment or in .env (see .env.template).`)
-}
-
 // The MINIO_* names are those of the community's MinIO provider.
 const s3 = {
   endpoint: env.S3_ENDPOINT || env.MINIO_ENDPOINT,
   bucket: env.S3_BUCKET || env.MINIO_BUCKET,
   accessKey: env.S3_ACCESS_KEY_ID || env.MINIO_ACCESS_KEY,
   secretKey: env.S3_SECRET_ACCESS_KEY || env.MINIO_SECRET_KEY,
+}
+const mailFrom = env.RESEND_FROM_EMAIL || env.RESEND_FROM
+
+const required: Record<string, string> = {
+  DATABASE_URL: env.DATABASE_URL,
+  JWT_SECRET: env.JWT_SECRET,
+  COOKIE_SECRET: env.COOKIE_SECRET,
+  STORE_CORS: env.STORE_CORS,
+  ADMIN_CORS: env.ADMIN_CORS,
+  AUTH_CORS: env.AUTH_CORS,
+  // Without Redis, Medusa keeps events, workflows, locks and sessions in the memory of one process.
+  ...(env.NODE_ENV === "production" && { REDIS_URL: env.REDIS_URL }),
+  ...(s3.bucket && { S3_ENDPOINT: s3.endpoint, S3_ACCESS_KEY_ID: s3.accessKey, S3_SECRET_ACCESS_KEY: s3.secretKey }),
+  ...(env.RESEND_API_KEY && { RESEND_FROM_EMAIL: mailFrom }),
+}
+const missing = Object.keys(required).filter((name) => !required[name])
+if (missing.length && !building) {
+  throw new Error(`${missing.join(", ")} not set: set them in the environment or in .env (see .env.template).`)
 }
 
 const s3FileModule = {
@@ -88,6 +96,20 @@ const redisModules = [
   },
 ]
 
+const notificationModule = {
+  resolve: "@medusajs/medusa/notification",
+  options: {
+    providers: [
+      { resolve: "@medusajs/medusa/notification-local", id: "local", options: { channels: ["feed"] } },
+      {
+        resolve: "./src/modules/resend",
+        id: "resend",
+        options: { channels: ["email"], api_key: env.RESEND_API_KEY, from: mailFrom },
+      },
+    ],
+  },
+}
+
 // MEDUSA_BACKEND_URL, MEDUSA_WORKER_MODE, HOST and PORT are read from the environment by Medusa itself.
 module.exports = defineConfig({
   projectConfig: {
@@ -105,5 +127,9 @@ module.exports = defineConfig({
   admin: {
     disable: env.DISABLE_MEDUSA_ADMIN === "true",
   },
-  modules: [...(env.REDIS_URL ? redisModules : []), ...(s3.bucket ? [s3FileModule] : [])],
+  modules: [
+    ...(env.REDIS_URL ? redisModules : []),
+    ...(s3.bucket ? [s3FileModule] : []),
+    ...(env.RESEND_API_KEY ? [notificationModule] : []),
+  ],
 })
