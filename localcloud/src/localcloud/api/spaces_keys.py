@@ -77,8 +77,7 @@ def create_key(call: Call) -> Answer:
 
 @route("GET", "/v2/spaces/keys/{key}")
 def get_key(call: Call) -> Answer:
-    # A list of one, says the specification.
-    return 200, {"keys": [_render(_key(call))]}
+    return 200, {"key": _render(_key(call))}
 
 
 @route("PUT", "/v2/spaces/keys/{key}", body=_BODY)
