@@ -123,14 +123,12 @@ def arguments(podman: Podman, spec: DropletSpec, root: Path) -> list[str]:
     """podman's arguments that boot this droplet from its mounted disk."""
     found = [
         f"--name={container(spec.id)}",
-        f"--hostname={spec.name}",
+        f"--hostname={(root / 'etc/hostname').read_text().strip() or spec.name}",
         "--no-hosts",
         "--dns=none",
         "--systemd=always",
         f"--cap-add={_CAPABILITIES}",
-        "--security-opt=unmask=ALL",
-        # the image's own /etc/environment and systemd's defaults count, not podman's
-        "--env=container=podman",
+        f"--shm-size={spec.memory_mib // 2}m",
         attach(spec.public_ip),
         attach(spec.private_ip, vpc_network(spec.vpc_id), "eth1"),
     ]
@@ -151,11 +149,18 @@ def arguments(podman: Podman, spec: DropletSpec, root: Path) -> list[str]:
     return [*found, "--rootfs", str(root), "/lib/systemd/systemd"]
 
 
+def _free_hostname(pid: int) -> None:
+    """podman mounts a file of its own over /etc/hostname, so that a droplet could not change its name."""
+    if " /etc/hostname " in Path(f"/proc/{pid}/mountinfo").read_text():
+        hosts.run(["nsenter", f"--target={pid}", "--mount", "umount", "/etc/hostname"])
+
+
 def wait_for_systemd(podman: Podman, name: str) -> None:
     deadline = time.monotonic() + _BOOT_TIMEOUT
     while pid := podman.container_pid(name):
         # the private socket exists once systemd manages units
         if Path(f"/proc/{pid}/root/run/systemd/private").exists():
+            _free_hostname(pid)
             return
         if time.monotonic() > deadline:
             break

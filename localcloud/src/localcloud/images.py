@@ -56,6 +56,7 @@ _DROPLET = Recipe(
     suite=DROPLET_SUITE,
     packages=(
         *("systemd", "systemd-sysv", "dbus", "libpam-systemd", "openssh-server", "openssh-sftp-server", "sudo"),
+        "systemd-timesyncd",
         *("python3", "python3-apt", "unattended-upgrades", "apt-utils", "cron", "logrotate"),
         *("ca-certificates", "curl", "openssl", "tzdata", "less", "vim-tiny", "nano"),
         *("iproute2", "iputils-ping", "procps", "nftables", "netbase", "bash-completion"),
@@ -196,6 +197,9 @@ def droplet_layer(podman: Podman, cloud_ca_pem: str) -> str:
     return tag
 
 
+_CLOCK_UNIT = "[Unit]\nConditionVirtualization=\nConditionCapability=\n"
+
+
 def droplet_files(sources: AptSources, cloud_ca_pem: str) -> dict[str, str]:
     """Absolute path -> content of what a droplet of this host and cloud has beyond the plain image."""
     environment = {"LANG": "C.UTF-8", **hosts.environment_for_containers()}
@@ -214,6 +218,10 @@ def droplet_files(sources: AptSources, cloud_ca_pem: str) -> dict[str, str]:
         # keys are made at the first boot: a key in the image would be every droplet's
         "/etc/systemd/system/ssh.service.d/host-keys.conf": "[Service]\nExecStartPre=\nExecStartPre=/usr/bin/ssh-keygen -A\n"
         "ExecStartPre=/usr/sbin/sshd -t\n",
+        # a machine has a clock to set and a container has not: the daemons run as on a machine, and leave the host's clock alone
+        "/etc/systemd/system/systemd-timesyncd.service.d/localcloud.conf": _CLOCK_UNIT,
+        "/etc/systemd/system/chrony.service.d/localcloud.conf": _CLOCK_UNIT
+        + "[Service]\nExecStart=\nExecStart=!/usr/sbin/chronyd -x $DAEMON_OPTS\n",
         **hosts.package_manager_files(),
     }
     for name, pem in hosts.extra_authorities().items():
