@@ -1,6 +1,6 @@
 // Asks the databases of the Medusa application in the working directory, with its own drivers, its own .env, and seconds of
-// patience. `check`: both connections, encrypted and verified. `migrated`: no migration script is half done. `regions`: how
-// many regions the shop has. Exit status 1 and a sentence on stderr when something is not as it should be.
+// patience. `check`: both connections, encrypted and verified. `migrated`: no migration script is half done.
+// Exit status 1 and a sentence on stderr when something is not as it should be.
 
 const { createRequire } = require("node:module")
 
@@ -87,10 +87,6 @@ const commands = {
     if (open.length) {
       throw new Error(`these migration scripts did not end: ${open.map(({ script_name }) => script_name).join(", ")}`)
     }
-  },
-  async regions() {
-    const [{ count }] = await postgresql("select count(*) from region where deleted_at is null")
-    console.log(count)
   },
 }
 
