@@ -141,6 +141,8 @@ export default async function seed({ container }: ExecArgs): Promise<void> {
           access: "public",
         }],
       },
+    }).catch((error: Error) => {
+      throw new Error(`The picture of ${product.handle} could not be stored, are S3_ENDPOINT, S3_BUCKET and the keys right? ${error.message}`)
     })
     await createProductsWorkflow(container).run({
       input: {
