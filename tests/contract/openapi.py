@@ -78,6 +78,12 @@ OVERRIDES = (
         {"type": "object", "required": ["key"], "properties": {"key": {"$ref": "#/components/schemas/key"}}},
         "the example, and DigitalOcean's own Go client, read one `key`; the schema says a list of `keys`",
     ),
+    Override(
+        "/components/schemas/region_slug/enum",
+        "atl1",
+        "Atlanta opened after this list was written; the database options of the same file have it",
+        how="append",
+    ),
     *(
         Override(
             f"/components/schemas/domain_record_{kind}/allOf/1/required",
