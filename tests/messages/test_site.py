@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the site playbook says to bad data of an environment, before it changes anything.
+
+The environment is staging, with an API-only cloud in DigitalOcean's place.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from localcloud.testing import RunningCloud
+from messages.conftest import Controller
+from stages import ROOT, tool
+
+MASTER_KEY = "0123456789abcdef" * 4
+Site = Callable[..., str]
+
+
+@pytest.fixture
+def data(cloud: RunningCloud, tmp_path: Path) -> dict[str, Any]:
+    """What an operator has in the vault and on the controller."""
+    key = tmp_path / "id_ed25519"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    return {
+        "flowdose_api_url": cloud.endpoint,
+        "flowdose_ca_file": str(cloud.ca_file),
+        "flowdose_files": str(tmp_path / "controller"),
+        "flowdose_ssh_private_key_file": str(key),
+        "vault_flowdose_master_key": MASTER_KEY,
+        "vault_flowdose_admin_password": "correct horse battery",
+        "vault_flowdose_spaces_access_key": "key",
+        "vault_flowdose_spaces_secret_key": "secret",
+        # The API-only cloud has no object storage.
+        "flowdose_spaces_buckets": [],
+        "flowdose_projects": [],
+    }
+
+
+@pytest.fixture
+def site(controller: Controller, data: dict[str, Any], tmp_path: Path) -> Site:
+    """Run the site with some of the data changed (None: missing); returns what the refusal said."""
+
+    def refused(*arguments: str, **changed: Any) -> str:
+        given = {name: value for name, value in (data | changed).items() if value is not None}
+        file = tmp_path / "data.json"
+        file.write_text(json.dumps(given))
+        message = controller.refused("playbooks/site.yml", "-i", "inventories/staging", "-e", f"@{file}", *arguments)
+        assert MASTER_KEY not in message
+        return message
+
+    return refused
+
+
+def test_no_token(site: Site, controller: Controller) -> None:
+    del controller.variables["DIGITALOCEAN_TOKEN"]
+    assert "DIGITALOCEAN_TOKEN" in site()
+
+
+def test_wrong_token(site: Site, controller: Controller) -> None:
+    controller.variables["DIGITALOCEAN_TOKEN"] = "dop_v1_" + "f" * 64
+    message = site()
+    assert "401" in message
+    assert "token was refused" in message
+    assert "f" * 64 not in message
+
+
+def test_unreachable_api(site: Site, controller: Controller) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        controller.variables["DIGITALOCEAN_API_URL"] = f"https://{address}"
+        message = site(flowdose_api_url=f"https://{address}")
+    assert address in message
+    assert "refused" in message
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "nearest"),
+    [
+        ("flowdose_backend_size", "s-2vcpu-4bg", "s-2vcpu-4gb"),
+        ("flowdose_region", "fra2", "fra1"),
+        ("flowdose_image", "debian-13-x46", "debian-13-x64"),
+        ("flowdose_database_size", "db-s-1vcpu-2bg", "db-s-1vcpu-2gb"),
+    ],
+)
+def test_unknown_slug(site: Site, variable: str, value: str, nearest: str) -> None:
+    message = site(**{variable: value})
+    assert value in message
+    assert nearest in message
+
+
+def test_no_master_key(site: Site) -> None:
+    message = site(vault_flowdose_master_key=None)
+    assert "vault_flowdose_master_key is missing" in message
+    assert "group_vars/staging/vault.yml.example" in message
+
+
+def test_no_vault_password(site: Site, tmp_path: Path) -> None:
+    vault, password = tmp_path / "vault.yml", tmp_path / "password"
+    vault.write_text(f"vault_flowdose_master_key: {MASTER_KEY}\n")
+    password.write_text("secret")
+    encrypt = [tool("ansible-vault"), "encrypt", "--vault-id", f"staging@{password}", str(vault)]
+    subprocess.run(encrypt, cwd=ROOT, check=True, capture_output=True)
+    assert "vault" in site("-e", f"@{vault}").lower()
+
+
+def test_a_name_outside_the_zone(site: Site) -> None:
+    hosts = {"store": "shop.example.com", "admin": "admin.flowdose.xyz", "api": "api.flowdose.xyz"}
+    message = site(flowdose_hosts=hosts)
+    assert "shop.example.com of flowdose_hosts is not in the zone flowdose.xyz" in message
+    assert "admin.flowdose.xyz of" not in message
+
+
+def test_a_droplet_name_used_twice(site: Site) -> None:
+    droplet = {"name": "backend-staging", "region": "fra1", "size": "s-2vcpu-4gb", "image": "debian-13-x64"}
+    message = site(flowdose_droplets=[droplet, droplet])
+    assert "flowdose_droplets names a droplet twice: backend-staging" in message
+
+
+def test_a_git_ref_that_does_not_exist(site: Site, tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.com"]
+    for command in (["init", "-q"], [*identity, "commit", "-q", "--allow-empty", "-m", "first"]):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    message = site(flowdose_source=f"file://{folder}", flowdose_ref="v9.9.9")
+    assert "v9.9.9" in message
+    assert f"file://{folder}" in message
+
+
+def test_a_droplet_too_small_to_build_on(site: Site) -> None:
+    message = site(flowdose_backend_size="s-1vcpu-1gb")
+    assert "backend-staging (s-1vcpu-1gb): too small to build on" in message
+    assert "flowdose_backend_size" in message
