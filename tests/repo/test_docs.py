@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
+from localcloud.testing import running_cloud
+from stages import COLLECTION, ROOT, environment, tool
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     path.relative_to(ROOT)
     for pattern in ("*.md", "docs/**/*.md", "localcloud/*.md", "collections/ansible_collections/flowdose/infra/*.md")
@@ -49,3 +51,24 @@ def test_every_playbook_has_a_runbook() -> None:
     playbooks = {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
     assert playbooks
     assert playbooks == {path.stem for path in (ROOT / "docs/operations").glob("*.md")} - {"README"}
+
+
+def test_the_collections_example_runs(tmp_path: Path) -> None:
+    """Copied from its README, on an empty API-only cloud: a plan of all that it names."""
+    example = re.findall(r"```yaml\n(.*?)```", (COLLECTION / "README.md").read_text(), re.S)[0]
+    (tmp_path / "example.yml").write_text(example)
+    with running_cloud() as cloud:
+        access = {"DIGITALOCEAN_TOKEN": cloud.token, "DIGITALOCEAN_API_URL": cloud.endpoint}
+        done = subprocess.run(
+            [tool("ansible-playbook"), str(tmp_path / "example.yml"), "--check", "--diff"],
+            cwd=ROOT,
+            env=environment(access | {"DIGITALOCEAN_CA_FILE": str(cloud.ca_file)}),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert {entry["method"] for entry in cloud.requests} == {"GET"}
+    assert "changed=1" in done.stdout
+    for name in ("shop", "backend-1", "backend"):
+        assert re.search(rf"create.*\b{name}\b|\b{name}\b.*create", done.stdout)
