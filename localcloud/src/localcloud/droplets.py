@@ -119,11 +119,15 @@ def _furnish(root: Path, spec: DropletSpec) -> None:
         (wants / unit.name).symlink_to(unit.relative_to(root).as_posix().join(("/", "")))
 
 
+def hostname(root: Path) -> str:
+    """The name by which the droplet calls itself, which it may have changed since it was made."""
+    return (root / "etc/hostname").read_text().strip() or "localhost"
+
+
 def arguments(podman: Podman, spec: DropletSpec, root: Path) -> list[str]:
     """podman's arguments that boot this droplet from its mounted disk."""
     found = [
         f"--name={container(spec.id)}",
-        f"--hostname={(root / 'etc/hostname').read_text().strip() or spec.name}",
         "--no-hosts",
         "--dns=none",
         "--systemd=always",
@@ -150,9 +154,12 @@ def arguments(podman: Podman, spec: DropletSpec, root: Path) -> list[str]:
 
 
 def _free_hostname(pid: int) -> None:
-    """podman mounts a file of its own over /etc/hostname, so that a droplet could not change its name."""
+    """podman mounts a file of its own over /etc/hostname, so that a droplet could not change its name.
+
+    umount needs the PID namespace as well, for /proc/self.
+    """
     if " /etc/hostname " in Path(f"/proc/{pid}/mountinfo").read_text():
-        hosts.run(["nsenter", f"--target={pid}", "--mount", "umount", "/etc/hostname"])
+        hosts.run(["nsenter", f"--target={pid}", "--mount", "--pid", "umount", "/etc/hostname"])
 
 
 def wait_for_systemd(podman: Podman, name: str) -> None:

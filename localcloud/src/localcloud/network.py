@@ -104,6 +104,9 @@ class Networks:
                 if file.read_text().strip() != "1":
                     file.write_text("1")
 
+    def bridges(self) -> list[str]:
+        return [bridge for bridge, _ in self._bridges.values()]
+
     def remove(self, name: str) -> None:
         self._bridges.pop(name, None)
         if self._inspect(name) is not None:
@@ -151,16 +154,16 @@ class PacketFilter:
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
-    def apply(self, guards: Iterable[Guard], vpc_ranges: Iterable[str]) -> None:
+    def apply(self, guards: Iterable[Guard], vpc_ranges: Iterable[str], bridges: Iterable[str]) -> None:
         with self._lock:
-            hosts.run(["nft", "-f", "-"], stdin=ruleset(guards, vpc_ranges))
+            hosts.run(["nft", "-f", "-"], stdin=ruleset(guards, vpc_ranges, bridges))
 
     def remove(self) -> None:
         with self._lock:
             hosts.run(["nft", "-f", "-"], stdin=f"add table {TABLE}\ndelete table {TABLE}\n")
 
 
-def ruleset(guards: Iterable[Guard], vpc_ranges: Iterable[str]) -> str:
+def ruleset(guards: Iterable[Guard], vpc_ranges: Iterable[str], bridges: Iterable[str]) -> str:
     """The nft commands that put exactly these guards in place.
 
     A guard's chain returns what may pass and drops the rest, so that a packet between two guarded machines must satisfy the
@@ -180,13 +183,14 @@ def ruleset(guards: Iterable[Guard], vpc_ranges: Iterable[str]) -> str:
             members += [f"{address} : jump {chain}" for address in guard.addresses]
     ranges = sorted(set(vpc_ranges))
     subnets = f"{{ {', '.join([PUBLIC_RANGE, *ranges])} }}"
-    # the cloud's networks are IPv4; link-local IPv6 would be a way around every rule below
     guard_lines = ["ct state established,related accept", "ct state invalid drop"]
     if senders:
         guard_lines.append(f"ip saddr vmap {{ {', '.join(senders)} }}")
     if receivers:
         guard_lines.append(f"ip daddr vmap {{ {', '.join(receivers)} }}")
-    forward = ["ct state established,related accept", f"ip daddr {OBJECT_STORE_ADDRESS} drop"]
+    # the cloud's networks are IPv4: link-local IPv6 would be a way around every rule
+    no_ipv6 = f"iifname {{ {', '.join(sorted(bridges))} }} meta nfproto ipv6 drop"
+    forward = [no_ipv6, "ct state established,related accept", f"ip daddr {OBJECT_STORE_ADDRESS} drop"]
     for vpc in ranges:
         # a VPC is reached by its members only, not through the host that carries all networks
         forward += [f"ip daddr {vpc} ip saddr != {vpc} drop", f"ip saddr {vpc} ip daddr != {vpc} drop"]
@@ -204,7 +208,7 @@ def ruleset(guards: Iterable[Guard], vpc_ranges: Iterable[str]) -> str:
                 "forward", [*forward, f"ip saddr {subnets} goto guard", f"ip daddr {subnets} goto guard"], "forward"
             ),
             _chain("output", [*output, f"ip daddr {subnets} goto guard"], "output"),
-            _chain("input", [f"ip saddr {subnets} goto guard"], "input"),
+            _chain("input", [no_ipv6, f"ip saddr {subnets} goto guard"], "input"),
             "}\n",
         ]
     )

@@ -68,7 +68,7 @@ class PodmanMachines:
         self._cluster_guards: dict[str, Guard] = {}
         self._zones: dict[str, list[DnsRecord]] = {}
         self._serial = 0
-        self._expected_stops: set[int] = set()
+        self._expected_stops: set[str] = set()  # ids of the containers that we end
         self._power_event: Callable[[int, str], None] = lambda droplet_id, state: None
         self._events: subprocess.Popen[bytes] | None = None
         self._host_lock: IO[str] | None = None
@@ -150,24 +150,21 @@ class PodmanMachines:
 
     # -- containers --
 
-    def _ensure_container(self, name: str, arguments: list[str], *, recreate: bool = False) -> bool:
-        """Have `name` run with exactly these arguments of `podman run`; True when it was started now."""
+    def _ensure_container(self, name: str, arguments: list[str], at_start: tuple[str, ...] = ()) -> bool:
+        """Have `name` run with exactly these arguments of `podman run`; True when it was started now.
+
+        `at_start` are options that a running container need not have.
+        """
         digest = hashlib.sha256(json.dumps(arguments).encode()).hexdigest()[:16]
-        if not recreate:
-            try:
-                state = self._podman(
-                    *("inspect", "--type=container"),
-                    '--format={{.State.Status}} {{index .Config.Labels "localcloud.arguments"}}',
-                    name,
-                )
-                if state.split() == ["running", digest]:
-                    return False
-            except MachineError:
-                pass  # there is no such container yet
+        listed = self._podman(
+            *("ps", "--quiet", f"--filter=name=^{name}$", f"--filter=label=localcloud.arguments={digest}")
+        )
+        if listed.strip():
+            return False
         self._podman.remove(name)
         labels = [f"--label={_LABEL}={self._folder}", f"--label=localcloud.arguments={digest}"]
         with self._start_lock:
-            self._podman("run", "--detach", "--cgroupns=private", *labels, *arguments)
+            self._podman("run", "--detach", "--cgroupns=private", *labels, *at_start, *arguments)
             self._networks.settle()
         return True
 
@@ -212,7 +209,7 @@ class PodmanMachines:
     def _apply_filter(self) -> None:
         with self._lock:
             guards = [*self._droplet_guards.values(), *self._cluster_guards.values()]
-            self._filter.apply(guards, [vpc.ip_range for vpc in self._vpcs.values()])
+            self._filter.apply(guards, [vpc.ip_range for vpc in self._vpcs.values()], self._networks.bridges())
 
     # -- droplets --
 
@@ -229,24 +226,20 @@ class PodmanMachines:
             self._droplets[spec.id] = spec
         self._boot(spec)
 
-    def _boot(self, spec: DropletSpec, *, anew: bool = False) -> None:
+    def _boot(self, spec: DropletSpec) -> None:
         disk = self._disk(spec.id)
         name = droplets.container(spec.id)
         disk.mount(self._droplet_image, spec)
-        with self._lock:
-            self._expected_stops.add(spec.id)
-        try:
-            arguments = droplets.arguments(self._podman, spec, disk.root)
-            if self._ensure_container(name, arguments, recreate=anew):
-                droplets.wait_for_systemd(self._podman, name)
-        finally:
-            with self._lock:
-                self._expected_stops.discard(spec.id)
+        arguments = droplets.arguments(self._podman, spec, disk.root)
+        if self._ensure_container(name, arguments, (f"--hostname={droplets.hostname(disk.root)}",)):
+            droplets.wait_for_systemd(self._podman, name)
 
     def _halt(self, droplet_id: int, grace: int) -> None:
+        name = droplets.container(droplet_id)
+        listed = self._podman("ps", "--all", "--no-trunc", "--quiet", f"--filter=name=^{name}$").split()
         with self._lock:
-            self._expected_stops.add(droplet_id)
-        self._podman.remove(droplets.container(droplet_id), grace)
+            self._expected_stops.update(listed)
+        self._podman.remove(name, grace)
 
     def delete_droplet(self, droplet_id: int) -> None:
         self._halt(droplet_id, 0)
@@ -268,10 +261,10 @@ class PodmanMachines:
                 self._halt(droplet_id, 60)
             case "reboot":
                 self._halt(droplet_id, 60)
-                self._boot(spec, anew=True)
+                self._boot(spec)
             case "power_cycle":
                 self._halt(droplet_id, 0)
-                self._boot(spec, anew=True)
+                self._boot(spec)
             case _:
                 raise MachineError(f"unknown power action {action}")
 
@@ -298,7 +291,7 @@ class PodmanMachines:
         if self._events is not None:
             return
         self._events = self._podman.popen(
-            *("events", "--stream", "--filter=event=died", "--format=json", f"--filter=label={_LABEL}"),
+            *("events", "--stream", "--filter=event=died", "--format=json"),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
@@ -313,18 +306,18 @@ class PodmanMachines:
                 continue
             with self._lock:
                 spec = self._droplets.get(droplet_id)
-                expected = droplet_id in self._expected_stops
+                expected = event["ID"] in self._expected_stops
             if spec is not None and not expected:
                 exit_status = int(event.get("ContainerExitCode", 0))
                 threading.Thread(target=self._ended_itself, args=(spec, exit_status), daemon=True).start()
 
     def _ended_itself(self, spec: DropletSpec, exit_status: int) -> None:
         try:
+            self._halt(spec.id, 0)
             if exit_status == droplets.EXIT_REBOOT:
-                self._boot(spec, anew=True)
+                self._boot(spec)
                 self._power_event(spec.id, "active")
             else:
-                self._halt(spec.id, 0)
                 self._power_event(spec.id, "off")
         except MachineError:
             logger.exception("droplet %s ended with %s and did not come back", spec.id, exit_status)
