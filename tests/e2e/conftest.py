@@ -15,12 +15,24 @@ from playwright.sync_api import BrowserContext
 from stages import tool
 
 
+HERE = Path(__file__).parent
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here needs containers."""
+    """Mark what needs containers; put the contract between the shop's tests and the cloud's end: it reads their log."""
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if HERE in item.path.parents:
             item.add_marker(pytest.mark.machines)
             item.add_marker(pytest.mark.timeout(1800))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    if item.path.name == "test_9_down.py":
+        return 3
+    if item.path.name == "test_site_requests.py":
+        return 2
+    return 1 if HERE in item.path.parents else 0
 
 
 @pytest.fixture(scope="session")
