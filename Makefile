@@ -49,7 +49,7 @@ molecule: cloud-dev ## every role's scenario, on droplets of localcloud
 clean: ## localcloud down, then remove all that runs made in this tree
 	@if [ -x .venv/bin/localcloud ]; then .venv/bin/localcloud down; fi
 	rm -rf .localcloud .flowdose .venv .ansible .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage build
-	find . -name node_modules -prune -o \( -name __pycache__ -o -name '*.egg-info' \) -type d -prune -exec rm -rf {} +
+	find . -name node_modules -prune -o \( -name .next -o -name .medusa -o -name __pycache__ -o -name '*.egg-info' \) -type d -prune -exec rm -rf {} +
 
 tools: ## .venv with the pinned tools for the playbooks, and nothing else
 	@$(PYTHON) scripts/bootstrap.py tools

@@ -14,7 +14,6 @@ from e2e.shop import CONTROLLER_FILES, TORTURE_PASSWORD, TORTURE_RESEND_KEY, Clo
 from playwright.sync_api import BrowserContext
 from stages import tool
 
-
 HERE = Path(__file__).parent
 
 
