@@ -225,7 +225,7 @@ class Cloud:
                     )
                 self.progress(title, state, elapsed)
                 crowd = max(1.0, self._waiting / 5)  # the API's limit is per minute, whatever the number of resources
-                self.sleep(min(10.0, max(0.5, elapsed / 20)) * crowd)
+                self.sleep(min(5.0, max(0.5, elapsed / 20)) * crowd)
         finally:
             with self._lock:
                 self._waiting -= 1
@@ -247,6 +247,7 @@ class Resource:
     taggable: ClassVar[str | None] = None  # its resource_type in the tag API
     findable: ClassVar[bool] = True  # by its name alone, with the API token
     stateful: ClassVar[bool] = False  # holds data; deleted only when declared absent
+    container: ClassVar[bool] = False  # is deleted after what it refers to, not before
     in_use_statuses: ClassVar[frozenset[int]] = frozenset()  # answers to a deletion that mean: not yet, still in use
 
     def __init__(self, cloud: Cloud, params: dict[str, Any], place: str | None = None) -> None:
@@ -338,7 +339,7 @@ class Resource:
         return {}
 
     def preflight(self, changes: dict[str, Change]) -> None:
-        """Refuse values that the API would refuse, before anything is written. `changes` as in `update`."""
+        """Refuse what the API would refuse, before anything is written. `changes` as in `update`, or to `state`."""
 
     def create(self) -> dict[str, Any]:
         raise NotImplementedError
@@ -373,7 +374,7 @@ class Resource:
             self._want_tag()
             changes = self._differences()
             action = "update" if changes else "none"
-        if action in ("create", "update"):
+        if changes:
             self._check_references({change.key for change in changes})
             self.preflight({change.key: change for change in changes})
         impacts = [self.updates.get(change.key, NONE) for change in changes] if action == "update" else []

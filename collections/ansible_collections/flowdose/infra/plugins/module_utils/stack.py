@@ -155,8 +155,8 @@ class Stack:
                     else:
                         running[pool.submit(resource.apply)] = resource
                         watch.started(resource)
-                done, _ = wait(running, timeout=watch.patience(), return_when=FIRST_COMPLETED)
-                for future in done:
+                ended = wait(running, timeout=watch.patience(), return_when=FIRST_COMPLETED).done
+                for future in ended:
                     resource = running.pop(future)
                     order.done(resource)
                     error = future.exception()
@@ -187,19 +187,19 @@ class Stack:
 
     def _before(self, resource: Resource) -> list[Resource]:
         """What must be done first: what it needs; and before something goes, all that needs it goes."""
-        declared = {(other.kind, str(other.desired["name"])): other for other in self.resources}
-        if resource.state == "present":
-            needed = [declared.get((kind.kind, name)) for kind, name in resource.dependencies()]
-            return [other for other in needed if other is not None]
+        if resource.state == "present" or resource.container:
+            needed = {(kind.kind, name) for kind, name in resource.dependencies()}
+            return [other for other in self.resources if (other.kind, str(other.desired["name"])) in needed]
         own = (type(resource), str(resource.desired["name"]))
-        return [other for other in self.resources if other.state == "absent" and own in other.dependencies()]
+        leaving = [other for other in self.resources if other.state == "absent" and not other.container]
+        return [other for other in leaving if own in other.dependencies()]
 
     def _order(self) -> TopologicalSorter[Resource]:
         return TopologicalSorter({resource: self._before(resource) for resource in self.resources})
 
     def _unmanaged(self, kind: type[Resource]) -> list[PlanEntry]:
         """Tagged as of this environment, but not declared: reported, never touched."""
-        declared = {str(resource.desired["name"]) for resource in self.resources if type(resource) is kind}
+        declared = {str(resource.desired["name"]) for resource in self.resources if resource.kind == kind.kind}
         return [
             PlanEntry(kind.kind, facts["name"], "unmanaged")
             for facts in self.cloud.all(kind)
@@ -268,7 +268,7 @@ def render_plan(environment: str, entries: list[PlanEntry]) -> str:
         f"Plan for {environment}: {counts['create']} to create, {counts['update']} to update, "
         f"{counts['delete']} to delete, {counts['none']} unchanged, {counts['unmanaged']} unmanaged"
     ]
-    rows = []
+    rows: list[tuple[PlanEntry, str]] = []
     for entry in entries:
         if entry.action == "unmanaged":
             rows.append((entry, "tagged as of this environment, but not declared: left alone"))
@@ -276,8 +276,8 @@ def render_plan(environment: str, entries: list[PlanEntry]) -> str:
             rows.append((entry, "everything in it is lost"))
         elif entry.action != "none":
             rows.append((entry, _render_changes(entry)))
-    kinds = max((len(entry.kind) for entry, _ in rows), default=0)
-    names = min(48, max((len(entry.name) for entry, _ in rows), default=0))
+    kinds = max((len(row[0].kind) for row in rows), default=0)
+    names = min(48, max((len(row[0].name) for row in rows), default=0))
     for entry, text in rows:
         impact = f"[{entry.impact}] " if entry.impact != "none" else ""
         sign = f"{SIGNS[entry.action]} {entry.action:9}"

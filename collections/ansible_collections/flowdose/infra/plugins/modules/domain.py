@@ -45,11 +45,6 @@ domain:
       description: Its name.
       returned: always
       type: str
-    ttl:
-      description: Default time to live in seconds.
-      returned: always
-      type: int
-      sample: 1800
 """
 
 from ansible_collections.flowdose.infra.plugins.module_utils.resource import run

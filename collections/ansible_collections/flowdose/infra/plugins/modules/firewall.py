@@ -126,10 +126,6 @@ firewall:
       description: Its name.
       returned: always
       type: str
-    status:
-      description: V(waiting), V(succeeded) or V(failed).
-      returned: always
-      type: str
     tags:
       description: Tags whose droplets it protects.
       returned: always

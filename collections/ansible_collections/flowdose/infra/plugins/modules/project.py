@@ -29,9 +29,8 @@ options:
     description: What it is for, such as V(Web Application). Required when it does not exist yet.
     type: str
   environment:
-    description: Kind of environment that the control panel shows.
+    description: What the control panel shows, V(Development), V(Staging) or V(Production).
     type: str
-    choices: [development, staging, production]
   resources:
     description:
       - Resources that shall be in it, each as C(KIND:NAME) with a kind of V(droplet), V(database_cluster),
@@ -46,7 +45,7 @@ EXAMPLES = r"""
   flowdose.infra.project:
     name: flowdose-staging
     purpose: Web Application
-    environment: staging
+    environment: Staging
     resources:
       - droplet:backend-staging
       - database_cluster:postgres-staging
@@ -76,7 +75,7 @@ project:
       returned: always
       type: str
     environment:
-      description: V(development), V(staging), V(production) or none.
+      description: V(Development), V(Staging), V(Production) or none.
       returned: always
       type: str
     is_default:

@@ -25,7 +25,7 @@ class Domain(Resource):
 
     @classmethod
     def flatten(cls, raw: dict[str, Any]) -> Facts:
-        return {"id": raw.get("name"), "name": raw.get("name"), "ttl": raw.get("ttl")}
+        return {"id": raw.get("name"), "name": raw.get("name")}
 
     @classmethod
     def fetch(cls, cloud: Cloud, scope: str | None) -> list[dict[str, Any]]:

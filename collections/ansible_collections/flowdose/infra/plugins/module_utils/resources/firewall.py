@@ -53,7 +53,6 @@ class Firewall(Resource):
         return {
             "id": raw.get("id"),
             "name": raw.get("name"),
-            "status": raw.get("status"),
             "tags": sorted(raw.get("tags") or []),
             "droplet_ids": sorted(raw.get("droplet_ids") or []),
             **{
@@ -103,7 +102,7 @@ class Firewall(Resource):
 
     def preflight(self, changes: dict[str, Change]) -> None:
         merged = {**(self.current or {}), **self.desired}
-        if not merged.get("inbound_rules") and not merged.get("outbound_rules"):
+        if self.state == "present" and not merged.get("inbound_rules") and not merged.get("outbound_rules"):
             raise CloudError("a firewall needs at least one rule, inbound or outbound")
 
     def create(self) -> dict[str, Any]:
@@ -148,7 +147,7 @@ def _normalise_rule(rule: dict[str, Any]) -> dict[str, Any]:
     # "0" is how some answers spell all ports; icmp has none.
     if protocol == "icmp" or ports in ("0", "1-65535"):
         ports = "all"
-    low, _, high = ports.partition("-")
+    low, dummy, high = ports.partition("-")
     if ports != "all" and not (low.isdigit() and (not high or (high.isdigit() and int(low) < int(high) <= 65535))):
         raise CloudError(f"ports {ports!r} is neither a port, nor a range such as 8000-9000, nor all")
     peers = {key: sorted(set(rule.get(key) or [])) for key in ("tags", "droplets")}

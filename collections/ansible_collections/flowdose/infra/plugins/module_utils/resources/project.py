@@ -14,6 +14,7 @@ from .domain import Domain
 from .droplet import Droplet
 from .spaces_bucket import SpacesBucket
 
+ENVIRONMENTS = ("Development", "Staging", "Production")
 PURPOSE_OF_ITS_OWN = "Other: "  # what the API puts before a purpose that is not one of its own
 # How resources are written here -> kind, first part of DigitalOcean's uniform resource name, key of its last part
 MEMBERS: dict[str, tuple[type[Resource], str, str]] = {
@@ -32,17 +33,22 @@ class Project(Resource):
         "name": {"type": "str", "required": True},
         "description": {"type": "str"},
         "purpose": {"type": "str"},
-        "environment": {"type": "str", "choices": ["development", "staging", "production"]},
+        "environment": {"type": "str"},
         "resources": {"type": "list", "elements": "str"},
     }
     updates: ClassVar = dict.fromkeys(("description", "purpose", "environment", "resources"), NONE)
     later = frozenset({"resources"})
     required_for_create = ("purpose",)
     references: ClassVar = {"resources": Resource}
+    container = True
     in_use_statuses = frozenset({412})
 
     @classmethod
     def normalise(cls, desired: Facts) -> Facts:
+        if "environment" in desired:
+            desired["environment"] = desired["environment"].capitalize()
+            if desired["environment"] not in ENVIRONMENTS:
+                raise CloudError(f"environment must be one of {', '.join(ENVIRONMENTS)}")
         if "resources" in desired:
             for member in desired["resources"]:
                 if member.partition(":")[0] not in MEMBERS or not member.partition(":")[2]:
@@ -59,7 +65,7 @@ class Project(Resource):
             "name": raw.get("name"),
             "description": raw.get("description") or "",
             "purpose": (raw.get("purpose") or "").removeprefix(PURPOSE_OF_ITS_OWN),
-            "environment": (raw.get("environment") or "").lower() or None,
+            "environment": raw.get("environment") or None,
             "is_default": bool(raw.get("is_default")),
         }
 
@@ -69,8 +75,8 @@ class Project(Resource):
         return super().same(key, wanted, found)
 
     def dependencies(self) -> list[tuple[type[Resource], str]]:
-        members = [member.partition(":") for member in self.desired.get("resources", [])]
-        return [(MEMBERS[kind][0], name) for kind, _, name in members]
+        members = [member.split(":", 1) for member in self.desired.get("resources", [])]
+        return [(MEMBERS[kind][0], name) for kind, name in members]
 
     @classmethod
     def fetch(cls, cloud: Cloud, scope: str | None) -> list[dict[str, Any]]:
@@ -91,7 +97,7 @@ class Project(Resource):
 
     def _urn(self, member: str) -> str | None:
         """None while it does not exist."""
-        kind_name, _, name = member.partition(":")
+        kind_name, name = member.split(":", 1)
         kind, prefix, key = MEMBERS[kind_name]
         if key == "name":
             return prefix + name
@@ -130,7 +136,4 @@ class Project(Resource):
         self.client.call(f"delete {self.title}", "projects.delete", facts["id"])
 
     def _body(self, fields: Facts) -> dict[str, Any]:
-        body = {key: value for key, value in fields.items() if key != "resources"}
-        if "environment" in body:
-            body["environment"] = body["environment"].capitalize()
-        return body
+        return {key: value for key, value in fields.items() if key != "resources"}

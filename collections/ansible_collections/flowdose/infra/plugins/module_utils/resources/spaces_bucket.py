@@ -140,7 +140,7 @@ class SpacesBucket(Resource):
 
 
 def _bucket(name: str, region: str, endpoint: str) -> dict[str, Any]:
-    scheme, _, host = endpoint.partition("://")
+    scheme, host = endpoint.split("://", 1)
     return {"id": name, "name": name, "region": region, "endpoint": endpoint, "url": f"{scheme}://{name}.{host}"}
 
 

@@ -59,6 +59,11 @@ class Vpc(Resource):
         return found and found["vpc"]
 
     def preflight(self, changes: dict[str, Change]) -> None:
+        if "state" in changes and self.current and self.current["default"]:
+            raise CloudError(
+                f"it is the default VPC of region {self.current['region']}, which cannot be deleted",
+                hint="Make another VPC of the region its default first, or leave this one: it costs nothing.",
+            )
         if "region" in changes:
             check_region(self.cloud, self.desired["region"])
         if "ip_range" in changes:

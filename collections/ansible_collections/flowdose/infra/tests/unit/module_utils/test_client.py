@@ -1,0 +1,212 @@
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The client through the real pydo, against the API: what pydo and azure-core would do wrong is put right here."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+from ansible_collections.flowdose.infra.plugins.module_utils.client import (
+    Client,
+    CloudError,
+    RateLimiter,
+    backoff,
+    retry_after,
+)
+
+DROPLET = {"name": "one", "region": "fra1", "size": "s-1vcpu-1gb", "image": "debian-13-x64"}
+
+
+def test_a_documented_error_status_is_an_error(account: Any) -> None:
+    with pytest.raises(CloudError) as caught:
+        account.client().call("read droplet 7", "droplets.get", 7)
+    error = caught.value
+    assert (error.status, error.id, error.ambiguous) == (404, "not_found", False)
+    assert error.request_id
+    assert str(error).startswith("Could not read droplet 7: HTTP 404 not_found: ")
+    assert error.request_id in str(error)
+
+
+def test_find_is_none_for_what_does_not_exist(account: Any) -> None:
+    assert account.client().find("read droplet 7", "droplets.get", 7) is None
+
+
+def test_a_refusal_is_neither_repeated_nor_ambiguous(account: Any) -> None:
+    with pytest.raises(CloudError) as caught:
+        account.client().call("create droplet one", "droplets.create", body={**DROPLET, "size": "huge"})
+    assert (caught.value.status, caught.value.ambiguous) == (422, False)
+    assert account.written() == ["POST /v2/droplets"]
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_post_is_never_repeated_blindly(account: Any, status: int) -> None:
+    account.server.fault("POST /v2/droplets", status=status, effect=True)
+    with pytest.raises(CloudError) as caught:
+        account.client().call("create droplet one", "droplets.create", body=DROPLET)
+    assert (caught.value.status, caught.value.ambiguous) == (status, True)
+    assert account.written() == ["POST /v2/droplets"]
+
+
+def test_a_broken_connection_after_a_post_is_ambiguous(account: Any) -> None:
+    account.server.fault("POST /v2/droplets", reset="after")
+    with pytest.raises(CloudError) as caught:
+        account.client().call("create droplet one", "droplets.create", body=DROPLET)
+    assert caught.value.ambiguous
+    assert len(account.client().list_all("list", "droplets.list", "droplets")) == 1
+
+
+@pytest.mark.parametrize("fault", [{"status": 502}, {"status": 503}, {"reset": "before"}, {"reset": "after"}])
+def test_a_read_is_repeated(account: Any, fault: dict[str, Any]) -> None:
+    account.server.fault("GET /v2/regions", count=3, **fault)
+    assert account.client().list_all("list the regions", "regions.list", "regions")
+
+
+def test_a_repeated_read_gives_up(account: Any) -> None:
+    account.server.fault("GET /v2/regions", count=50, status=502)
+    with pytest.raises(CloudError, match="Could not list the regions: HTTP 502"):
+        account.client().list_all("list the regions", "regions.list", "regions")
+    assert account.asked() == ["GET /v2/regions"] * 5
+
+
+@pytest.mark.parametrize("method", ["GET /v2/domains", "POST /v2/domains"])
+@pytest.mark.parametrize("retry_after_header", [None, 30])
+def test_a_rate_limit_is_waited_for(account: Any, method: str, retry_after_header: int | None) -> None:
+    account.server.fault(method, status=429, count=2, retry_after=retry_after_header)
+    start = account.server.clock.now()
+    client = account.client()
+    if method.startswith("GET"):
+        client.list_all("list the domains", "domains.list", "domains")
+    else:
+        client.call("create domain", "domains.create", body={"name": "example.test"})
+    assert len([call for call in account.asked() if call == method]) == 3
+    assert account.server.clock.now() - start >= 2 * (retry_after_header or 0)
+
+
+def test_a_rate_limit_that_lasts_is_said(account: Any) -> None:
+    account.server.fault("GET /v2/regions", count=1000, status=429, retry_after=100)
+    with pytest.raises(CloudError, match=r"(?s)HTTP 429.*rate limit of the token"):
+        account.client().list_all("list the regions", "regions.list", "regions")
+
+
+def test_the_ssh_keys_list_has_a_limit_of_its_own(account: Any) -> None:
+    client = account.client()
+    start = account.server.clock.now()
+    for _round in range(12):
+        client.list_all("list the SSH keys", "ssh_keys.list", "ssh_keys")
+    assert {entry["status"] for entry in account.server.requests} == {200}, "no 429 was provoked"
+    assert account.server.clock.now() - start >= 60
+
+
+def test_all_pages_are_read(account: Any) -> None:
+    client = account.client()
+    names = {f"zone-{number}.test" for number in range(230)}
+    for name in names:
+        client.call("create domain", "domains.create", body={"name": name})
+    before = len(account.server.requests)
+    found = client.list_all("list the domains", "domains.list", "domains")
+    assert {domain["name"] for domain in found} == names
+    assert account.asked(before) == ["GET /v2/domains"] * 2
+
+
+def test_wrong_token(account: Any) -> None:
+    token = "dop_v1_" + "f" * 64
+    with pytest.raises(CloudError) as caught:
+        account.client(token=token).list_all("list the droplets", "droplets.list", "droplets")
+    assert caught.value.status == 401
+    assert "The token was refused" in str(caught.value)
+    assert token not in str(caught.value)
+
+
+@pytest.mark.parametrize("token", [None, "", "  \n"])
+def test_no_token(token: str | None) -> None:
+    with pytest.raises(CloudError, match=r"(?s)No DigitalOcean token was given.*DIGITALOCEAN_TOKEN"):
+        Client(token)
+
+
+def test_a_token_read_from_a_file_may_end_with_a_newline(account: Any) -> None:
+    assert account.client(token=account.server.token + "\n").list_all("list", "regions.list", "regions")
+
+
+@pytest.mark.parametrize("token", ["two words", "two\nlines", "dop_é"])
+def test_a_token_that_cannot_be_one_is_not_shown(token: str) -> None:
+    with pytest.raises(CloudError) as caught:
+        Client(token)
+    assert token not in str(caught.value)
+
+
+def test_the_token_is_in_no_text(account: Any) -> None:
+    client = account.client()
+    assert account.server.token not in repr(client)
+    account.server.fault("GET /v2/regions", count=9, status=400, message=f"bad {account.server.token}")
+    with pytest.raises(CloudError) as caught:
+        client.list_all("list the regions", "regions.list", "regions")
+    assert account.server.token not in str(caught.value) + str(caught.value.as_result())
+
+
+def test_plain_http_is_refused() -> None:
+    with pytest.raises(CloudError, match="must be an https:// address"):
+        Client("token", api_url="http://api.example.test")
+
+
+def test_unreachable(account: Any) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        with pytest.raises(CloudError) as caught:
+            account.client(api_url=url).list_all("list the droplets", "droplets.list", "droplets")
+    assert f"Could not list the droplets: {url} cannot be reached" in str(caught.value)
+    assert "Connection refused" in str(caught.value)
+    assert "HTTPSConnection" not in str(caught.value)
+    assert not caught.value.ambiguous
+
+
+def test_wrong_ca(account: Any) -> None:
+    client = Client(account.server.token, api_url=account.server.endpoint, sleep=account.server.clock.advance)
+    with pytest.raises(CloudError, match=r"(?s)certificate of .* is not signed by .*DIGITALOCEAN_CA_FILE"):
+        client.list_all("list the droplets", "droplets.list", "droplets")
+
+
+def test_missing_ca_file() -> None:
+    with pytest.raises(CloudError, match=r"CA file /no/such/ca.pem cannot be read: No such file"):
+        Client("token", ca_file="/no/such/ca.pem")
+
+
+def test_the_limiter_counts_in_a_sliding_window() -> None:
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    limiter = RateLimiter(3, 60, sleep, lambda: now[0])
+    times = []
+    for _request in range(7):
+        limiter.acquire()
+        times.append(now[0])
+        now[0] += 1
+    assert times == [0, 1, 2, 60, 61, 62, 120]
+    limiter.pause(100)
+    limiter.acquire()
+    assert now[0] == 221
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "17"}, 17.0),
+        ({"ratelimit-reset": "1767225660", "date": "Thu, 01 Jan 2026 00:00:00 GMT"}, 60.0),
+        ({"ratelimit-reset": "1767225500", "date": "Thu, 01 Jan 2026 00:00:00 GMT"}, 1.0),
+        ({"ratelimit-reset": "1767225660"}, None),
+        ({"retry-after": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == seconds
+
+
+def test_backoff_grows_to_a_limit() -> None:
+    for attempt, longest in ((1, 0.5), (2, 1), (4, 4), (9, 8)):
+        assert longest / 2 <= backoff(attempt) <= longest

@@ -1,0 +1,276 @@
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole environment at once, against the API."""
+
+from __future__ import annotations
+
+import collections
+import copy
+import time
+from typing import Any
+
+import pytest
+from ansible_collections.flowdose.infra.plugins.module_utils.client import CloudError
+from ansible_collections.flowdose.infra.plugins.module_utils.resource import Change, PlanEntry
+from ansible_collections.flowdose.infra.plugins.module_utils.resources.droplet import Droplet
+from ansible_collections.flowdose.infra.plugins.module_utils.resources.vpc import Vpc
+from ansible_collections.flowdose.infra.plugins.module_utils.stack import Stack, StackError, render_plan
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGfQ2Cz1Hf1mZpZ1m8q0b8m9w5u8WmYkq5Qh1f5m3e5L"
+PLACE = {"region": "fra1", "vpc": "net"}
+DROPLET = {**PLACE, "size": "s-2vcpu-4gb", "image": "debian-13-x64", "ssh_keys": ["key"]}
+DATABASE = {**PLACE, "size": "db-s-1vcpu-1gb", "trusted_sources": [{"type": "tag", "value": "test-backend"}]}
+ENVIRONMENT: dict[str, list[dict[str, Any]]] = {
+    "ssh_keys": [{"name": "key", "public_key": KEY}],
+    "vpcs": [{"name": "net", "region": "fra1", "ip_range": "10.20.0.0/20"}],
+    "droplets": [
+        {"name": "backend", **DROPLET, "tags": ["backend", "test-backend"]},
+        {"name": "storefront", **DROPLET, "tags": ["storefront"]},
+    ],
+    "firewalls": [
+        {"name": "web", "tags": ["test-backend"], "inbound_rules": [{"ports": "443", "addresses": ["0.0.0.0/0"]}]},
+    ],
+    "database_clusters": [
+        {"name": "postgres", "engine": "pg", "version": "15", **DATABASE, "databases": ["shop"], "users": ["medusa"]},
+        {"name": "valkey", "engine": "redis", **DATABASE, "eviction_policy": "noeviction"},
+    ],
+    "domains": [{"name": "example.test"}],
+    "domain_records": [
+        {"domain": "example.test", "type": "A", "name": "api", "droplet": "backend"},
+        {"domain": "example.test", "type": "A", "name": "@", "droplet": "storefront"},
+    ],
+    "projects": [
+        {"name": "shop", "purpose": "Web Application", "resources": ["droplet:backend", "database_cluster:postgres"]}
+    ],
+}
+LONGEST_CHAIN = 300  # seconds: PostgreSQL, then its database and user
+
+
+def stack(account: Any, **changes: Any) -> Stack:
+    return Stack(account.cloud(), "test", {**copy.deepcopy(ENVIRONMENT), **copy.deepcopy(changes)})
+
+
+def run(account: Any, say: Any = lambda line: None, **changes: Any) -> Stack:
+    made = stack(account, **changes)
+    made.check()
+    made.plan()
+    made.apply(say)
+    return made
+
+
+def actions(made: Stack) -> dict[str, int]:
+    return dict(collections.Counter(entry.action for entry in made.entries))
+
+
+def refusal(account: Any, **changes: Any) -> str:
+    """What is said to data that cannot be; nothing may have been written."""
+    with pytest.raises(CloudError) as caught:
+        run(account, **changes)
+    assert account.written() == []
+    return str(caught.value)
+
+
+def test_a_fresh_environment_takes_as_long_as_its_longest_chain(scaled: Any) -> None:
+    scaled.speed = 30.0  # slower, so that the time our own work takes on a busy machine hardly counts
+    start = scaled.server.clock.now()
+    lines: list[str] = []
+    made = run(scaled, lines.append)
+    assert scaled.server.clock.now() - start <= 1.1 * LONGEST_CHAIN
+    assert actions(made) == {"create": 11}
+    assert "created: database cluster postgres" in "\n".join(lines)
+    assert any("waiting for: " in line and "postgres (creating" in line for line in lines)
+    assert len(lines) < 40, "not a flood"
+
+    before, start = len(scaled.server.requests), time.monotonic()
+    again = run(scaled)
+    assert time.monotonic() - start < 1
+    assert actions(again) == {"none": 11}
+    assert again.results(False) == made.results(False), "one shape, created or found"
+    asked = scaled.asked(before)
+    assert scaled.written(before) == []
+    assert max(collections.Counter(asked).values()) == 1, f"nothing is asked twice: {asked}"
+    shown = str(made.results(False)) + str([entry.as_dict() for entry in made.entries]) + "\n".join(lines)
+    passwords = [user["password"] for cluster in databases(scaled) for user in cluster["users"]]
+    assert passwords
+    assert not any(password in shown for password in passwords)
+
+
+def databases(account: Any) -> list[dict[str, Any]]:
+    return account.client().call("list", "databases.list_clusters")["databases"]
+
+
+def test_a_plan_writes_nothing(account: Any) -> None:
+    made = stack(account)
+    made.check()
+    assert {entry.action for entry in made.plan()} == {"create"}
+    assert account.written() == []
+    assert made.results(check_mode=True)["droplet"]["backend"]["size"] == "s-2vcpu-4gb"
+
+
+def test_the_tag_of_the_environment(scaled: Any) -> None:
+    small = {key: [] for key in ENVIRONMENT} | {"vpcs": ENVIRONMENT["vpcs"], "ssh_keys": ENVIRONMENT["ssh_keys"]}
+    made = run(scaled, **small | {"droplets": ENVIRONMENT["droplets"]})
+    assert made.results(False)["droplet"]["backend"]["tags"] == ["backend", "flowdose-test", "test-backend"]
+    other = stack(scaled, **small)
+    other.check()
+    other.plan()
+    unmanaged = [(entry.kind, entry.name) for entry in other.entries if entry.action == "unmanaged"]
+    assert unmanaged == [("droplet", "backend"), ("droplet", "storefront")] or unmanaged == [
+        ("droplet", "storefront"),
+        ("droplet", "backend"),
+    ]
+    before = len(scaled.server.requests)
+    other.apply()
+    assert scaled.written(before) == []
+
+
+def test_existing_resources_are_adopted_by_name(scaled: Any) -> None:
+    body = {"name": "backend", "region": "fra1", "size": "s-2vcpu-4gb", "image": "debian-13-x64", "tags": ["mine"]}
+    small = {key: [] for key in ENVIRONMENT}
+    id = scaled.client().call("create", "droplets.create", body=body)["droplet"]["id"]
+    declared = {"name": "backend", "region": "fra1", "size": "s-2vcpu-4gb", "image": "debian-13-x64"}
+    made = run(scaled, **small | {"droplets": [declared]})
+    facts = made.results(False)["droplet"]["backend"]
+    assert (facts["id"], facts["tags"]) == (id, ["flowdose-test", "mine"])
+
+
+def test_an_interrupted_run_is_finished_by_the_next(scaled: Any) -> None:
+    """The first one ends while everything is still being made."""
+    scaled.server.fault("GET /v2/d*/*", count=10_000, status=401)
+    with pytest.raises(StackError):
+        run(scaled)
+    scaled.server.clear_faults()
+    made = run(scaled)
+    assert made.results(False)["database_cluster"]["postgres"]["databases"] == ["defaultdb", "shop"]
+    assert made.results(False)["droplet"]["backend"]["status"] == "active"
+    assert actions(run(scaled)) == {"none": 11}
+    assert len(scaled.client().list_all("list", "droplets.list", "droplets")) == 2
+    assert len(databases(scaled)) == 2
+
+
+def test_one_failure_does_not_stop_the_others(scaled: Any) -> None:
+    scaled.server.fault("POST /v2/vpcs", status=422, message="no more VPCs", count=10)
+    with pytest.raises(StackError) as caught:
+        run(scaled)
+    error = caught.value
+    assert list(error.failures) == ["vpcs[0] (net)"]
+    assert "Could not create VPC net: HTTP 422 unprocessable_entity: no more VPCs" in str(error)
+    assert "droplets[0] (backend)" in error.skipped
+    assert "- droplets[0] (backend): not tried, because what it needs failed" in str(error)
+    (failure,) = error.as_result()["failures"]
+    assert (failure["place"], failure["status"]) == ("vpcs[0] (net)", 422)
+    assert failure["request_id"]
+    written = scaled.written()
+    assert "POST /v2/domains" in written
+    assert "POST /v2/firewalls" in written
+    assert "POST /v2/droplets" not in written
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"call": "POST /v2/droplets", "status": 504, "effect": True, "count": 2},
+        {"call": "POST /v2/databases", "reset": "after"},
+        {"call": "POST /v2/domains/*/records", "status": 500, "effect": True},
+        {"call": "GET /v2/*", "status": 502, "count": 15},
+        {"call": "* /v2/*", "nth": 30, "status": 429, "retry_after": 10},
+    ],
+)
+def test_a_bad_day_of_the_api(scaled: Any, fault: dict[str, Any]) -> None:
+    scaled.server.fault(**fault)
+    run(scaled)
+    again = run(scaled)
+    assert actions(again) == {"none": 11}
+    assert len(scaled.client().list_all("list", "droplets.list", "droplets")) == 2
+    assert len(databases(scaled)) == 2
+
+
+def test_deleting_goes_the_other_way_round(scaled: Any) -> None:
+    scaled.converge(Vpc, name="default", region="fra1", ip_range="10.99.0.0/20")
+    run(scaled)
+    absent = {
+        key: [{**item, "state": "absent"} for item in items if key != "domains"] for key, items in ENVIRONMENT.items()
+    }
+    made = run(scaled, **absent)
+    assert actions(made) == {"delete": 10}
+    assert scaled.cloud().find(Vpc, "net") is None
+    assert scaled.cloud().all(Droplet) == []
+
+
+class TestRefusals:
+    def test_unknown_keys(self, account: Any) -> None:
+        droplet = {**ENVIRONMENT["droplets"][0], "siez": "s-2vcpu-4gb"}
+        message = refusal(account, droplets=[droplet])
+        assert "droplets[0] (backend)" in message
+        assert "siez" in message
+
+    def test_everything_wrong_is_said_at_once(self, account: Any) -> None:
+        message = refusal(
+            account,
+            droplets=[{"name": "a_b"}, {"region": "fra1"}],
+            vpcs=[{"name": "net", "region": "fra1", "ip_range": "10.0.0.0/8"}],
+        )
+        assert all(place in message for place in ("droplets[0] (a_b)", "droplets[1]", "vpcs[0] (net)"))
+
+    def test_a_name_used_twice(self, account: Any) -> None:
+        message = refusal(account, droplets=[ENVIRONMENT["droplets"][0], ENVIRONMENT["droplets"][0]], projects=[])
+        assert "droplets[1] (backend): droplet backend is declared twice, first in droplets[0] (backend)" in message
+
+    def test_a_record_twice(self, account: Any) -> None:
+        record = {"domain": "example.test", "type": "A", "name": "api", "data": "192.0.2.1"}
+        twin = {**record, "name": "api.example.test.", "data": "192.0.2.2"}
+        assert "declared twice" in refusal(account, domain_records=[record, twin])
+
+    def test_a_reference_to_nothing(self, account: Any) -> None:
+        droplet = {**ENVIRONMENT["droplets"][0], "vpc": "nett"}
+        assert "there is no VPC named nett" in refusal(account, droplets=[droplet, ENVIRONMENT["droplets"][1]])
+
+    def test_a_reference_to_what_goes(self, account: Any) -> None:
+        message = refusal(account, vpcs=[{"name": "net", "state": "absent"}])
+        assert "it needs VPC net, which is declared state: absent" in message
+
+    @pytest.mark.parametrize(
+        ("key", "change", "message"),
+        [
+            ("droplets", {"size": "s-2vcpu-4bg"}, "size s-2vcpu-4bg does not exist\n  Did you mean s-2vcpu-4gb"),
+            ("droplets", {"region": "fra2"}, "region fra2 does not exist"),
+            ("droplets", {"image": "debian-13-x46"}, "image debian-13-x46 does not exist"),
+            ("database_clusters", {"size": "db-s-9"}, "size db-s-9 does not exist for pg"),
+            ("vpcs", {"region": "nowhere1"}, "region nowhere1 does not exist"),
+        ],
+    )
+    def test_what_is_not_offered(self, account: Any, key: str, change: dict[str, str], message: str) -> None:
+        items = copy.deepcopy(ENVIRONMENT[key])
+        items[0] |= change
+        said = refusal(account, **{key: items})
+        assert message in said
+        assert f"{key}[0] ({items[0]['name']})" in said
+        assert "nothing was changed" in said
+
+    def test_a_name_outside_the_zone(self, account: Any) -> None:
+        record = {"domain": "example.test", "type": "A", "name": "api.example.org.", "data": "192.0.2.1"}
+        message = refusal(account, domain_records=[record])
+        assert "domain_records[0] (api.example.org.)" in message
+        assert "is not in the zone example.test" in message
+
+    def test_an_api_that_does_not_answer_is_said_once(self, account: Any) -> None:
+        account.server.fault("* /v2/*", count=1000, status=401)
+        assert refusal(account).count("HTTP 401") == 1
+
+
+def test_the_plan_as_a_table() -> None:
+    entries = [
+        PlanEntry("droplet", "backend", "update", "power-off", [Change("size", "s-1vcpu-1gb", "s-2vcpu-4gb")]),
+        PlanEntry("vpc", "net", "create", changes=[Change("name", None, "net"), Change("region", None, "fra1")]),
+        PlanEntry("vpc", "old", "delete", "irreversible", [Change("state", "present", "absent")]),
+        PlanEntry("droplet", "stray", "unmanaged"),
+        PlanEntry("domain", "example.test", "none"),
+    ]
+    assert render_plan("test", entries).splitlines() == [
+        "Plan for test: 1 to create, 1 to update, 1 to delete, 1 unchanged, 1 unmanaged",
+        "  ~ update    droplet  backend  [power-off] size: s-1vcpu-1gb -> s-2vcpu-4gb",
+        "  + create    vpc      net      region=fra1",
+        "  - delete    vpc      old      [irreversible] everything in it is lost",
+        "  ? unmanaged droplet  stray    tagged as of this environment, but not declared: left alone",
+    ]
