@@ -44,8 +44,10 @@ def test_filters_in_a_playbook(tmp_path: Path) -> None:
     ]
     for expression, message in REFUSED.items():
         call = {"ansible.builtin.set_fact": {"never": "{{ " + expression + " }}"}, "register": "call"}
-        caught = {"ansible.builtin.assert": {"that": ["message in text", "'hidden ' not in text"]}}
-        caught["vars"] = {"message": message, "text": "{{ ansible_failed_result.msg }}"}
+        caught = {
+            "ansible.builtin.assert": {"that": ["message in text", "'hidden ' not in text"]},
+            "vars": {"message": message, "text": "{{ ansible_failed_result.msg }}"},
+        }
         tasks.append(
             {"block": [call, {"ansible.builtin.fail": {"msg": f"not refused: {message}"}}], "rescue": [caught]}
         )
