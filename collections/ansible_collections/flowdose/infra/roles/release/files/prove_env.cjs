@@ -6,11 +6,19 @@
 const { createHmac } = require("node:crypto")
 const { createRequire } = require("node:module")
 
+function hasOwn(load, name) {
+  try {
+    return Boolean(load.resolve(name))
+  } catch {
+    return false
+  }
+}
+
 const loaders = {
   medusa: (load) => load("@medusajs/framework/utils").loadEnv("production", process.cwd()),
   next: (load) => {
-    // a dependency of next, not of the application
-    const next = createRequire(load.resolve("next/package.json"))
+    // a dependency of next, not necessarily of the application
+    const next = hasOwn(load, "@next/env") ? load : createRequire(load.resolve("next/package.json"))
     next("@next/env").loadEnvConfig(process.cwd(), false, { info() {}, error: console.error })
   },
 }
