@@ -129,7 +129,7 @@ class TestVpc:
 
     def test_an_overlap_is_refused_before_anything_is_written(self, account: Any) -> None:
         account.converge(Vpc, name="one", region="fra1", ip_range="10.20.0.0/20")
-        with pytest.raises(CloudError, match="overlaps with 10.20.0.0/20 of VPC one"):
+        with pytest.raises(CloudError, match=r"overlaps with 10.20.0.0/20 of VPC one"):
             account.plan(Vpc, name="two", region="fra1", ip_range="10.20.8.0/24")
 
     @pytest.mark.parametrize("ip_range", ["10.20.0.1/20", "10.0.0.0/8", "not a range"])
