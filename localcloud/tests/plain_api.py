@@ -51,6 +51,7 @@ class Api:
         body = {"name": name, "region": "fra1", "size": "s-1vcpu-1gb", "image": "debian-13-x64", **more}
         droplet: dict[str, Any] = self("POST", "/v2/droplets", body, status=202)["droplet"]
         if ready:
+            self.cloud.drain()  # of machines, if there are any
             self.cloud.clock.advance(40)
             droplet = self("GET", f"/v2/droplets/{droplet['id']}")["droplet"]
         return droplet
@@ -59,6 +60,7 @@ class Api:
         body = {"name": name, "engine": engine, "region": "fra1", "size": "db-s-1vcpu-1gb", "num_nodes": 1, **more}
         cluster: dict[str, Any] = self("POST", "/v2/databases", body, status=201)["database"]
         if ready:
+            self.cloud.drain()
             self.cloud.clock.advance(300)
             cluster = self("GET", f"/v2/databases/{cluster['id']}")["database"]
         return cluster

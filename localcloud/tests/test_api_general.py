@@ -123,7 +123,7 @@ def test_wrong_types_and_broken_json(api: Api) -> None:
     assert "size must be string" in api.refused("POST", "/v2/droplets", {"name": "a", "size": 7}, status=422)
     assert "tags must be an array" in api.refused("POST", "/v2/droplets", {"tags": "a"}, status=422)
     assert "monitoring must be boolean" in api.refused("POST", "/v2/droplets", {"monitoring": 1}, status=422)
-    response = api.send("POST", "/v2/tags", data="{")
+    response = api.send("POST", "/v2/vpcs", data="{")
     assert response.status_code == 400
 
 

@@ -160,17 +160,17 @@ def _check_port(state: State, port: int) -> None:
 
 
 def _check_machines(state: State) -> None:
-    if other := _other_server(state, lambda command: "--api-only" not in command):
-        raise Failure(
-            f"another localcloud runs machines on this host; its state is in {other}.\n"
-            f"Stop it with `localcloud down --state {other}`: they would take each other's addresses."
-        )
     from localcloud.hosts import check_requirements
 
     try:
         check_requirements()
     except MachineError as error:
         raise Failure(str(error)) from None
+    if other := _other_server(state, lambda command: "--api-only" not in command):
+        raise Failure(
+            f"another localcloud runs machines on this host; its state is in {other}.\n"
+            f"Stop it with `localcloud down --state {other}`: they would take each other's addresses."
+        )
 
 
 # -- commands --------------------------------------------------------------------------------------------------------

@@ -26,6 +26,16 @@ class ApiError(Exception):
         return body
 
 
+class TagError(ApiError):
+    """The creation of a tag refuses in a shape of its own."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(400, "bad_request", message)
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        return {"error": self.message, "messages": None, "root_causes": []}
+
+
 def unauthorized() -> ApiError:
     return ApiError(401, "unauthorized", "Unable to authenticate you")
 

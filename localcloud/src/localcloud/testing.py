@@ -97,12 +97,14 @@ def running_cloud(
     latencies: Latencies | None = None,
     droplet_limit: int = Config.droplet_limit,
     machines: Machines | None = None,
+    has_machines: bool = False,
 ) -> Iterator[RunningCloud]:
     """Serve a cloud on a free port of 127.0.0.1 until the block ends.
 
     Time stands still: only `clock.advance()` moves it, and `auto_advance`, the cloud seconds that each request lets
     pass (for a client that polls with short sleeps of its own). Rate limits count in the same time: more than 250
-    requests without a minute passing get a 429. `machines` stands in for the containers that there are none of.
+    requests without a minute passing get a 429. `machines` stands in for the containers that there are none of; with
+    `has_machines`, only what there is a machine image for can be created.
     """
     clock = VirtualClock()
     with tempfile.TemporaryDirectory(prefix="localcloud-") as name:
@@ -114,7 +116,7 @@ def running_cloud(
 
         async def serve() -> None:
             try:
-                config = Config(latencies or Latencies(), droplet_limit)
+                config = Config(latencies or Latencies(), droplet_limit, has_machines=has_machines)
                 cloud = Cloud(Store(), clock, database_authority(directory), config, machines)
                 server = Server(cloud, RequestLog(), TOKEN, READ_ONLY_TOKEN, auto_advance)
                 await server.start("127.0.0.1", 0, context)

@@ -415,7 +415,7 @@ def patch_config(call: Call) -> Answer:
     if "valkey_maxmemory_policy" in values:
         _check_eviction_policy(values["valkey_maxmemory_policy"])
     cluster["config"].update(values)
-    return 200, {"config": cluster["config"]}
+    return 200, None
 
 
 # -- trusted sources -------------------------------------------------------------------------------------------------

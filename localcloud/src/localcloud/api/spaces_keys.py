@@ -37,8 +37,8 @@ def _grants(call: Call) -> list[dict[str, str]]:
             raise bad_request(f"permission '{permission}' is invalid: {', '.join(_PERMISSIONS)}")
         if (permission == "fullaccess") != (bucket == ""):
             raise bad_request("fullaccess is for all buckets (bucket ''), read and readwrite are for one each")
-    if any(grant["permission"] == "fullaccess" for grant in grants):
-        return [{"bucket": "", "permission": "fullaccess"}]
+    if len({grant["permission"] == "fullaccess" for grant in grants}) > 1:
+        raise bad_request("cannot mix fullaccess permission with scoped permissions.")
     return grants
 
 

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from localcloud.cloud import Cloud
-from localcloud.errors import not_found, unprocessable
+from localcloud.errors import TagError, not_found, unprocessable
 from localcloud.routing import Answer, Call, route
 
 _NAME = re.compile(r"[a-zA-Z0-9_\-:]{1,255}")
@@ -61,7 +61,8 @@ def list_tags(call: Call) -> Answer:
 
 @route("POST", "/v2/tags", body={"name": str})
 def create_tag(call: Call) -> Answer:
-    call.require("name")
+    if not _NAME.fullmatch(call.body.get("name", "")):
+        raise TagError("name is invalid: 1 to 255 letters, numbers, colons, dashes and underscores")
     (name,) = ensure_tags(call.cloud, [call.body["name"]])
     return 201, {"tag": _render(call, name)}
 

@@ -1,0 +1,270 @@
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the API asks of the machines: a recorder stands in for them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from localcloud.machines import FilterRule, MachineError, NoMachines
+from localcloud.store import empty_state
+from localcloud.sync import _quoted, zones
+from localcloud.testing import RunningCloud, running_cloud
+from plain_api import PUBLIC_KEY, Api
+
+
+class Recorder(NoMachines):
+    """Notes every call; `broken` names calls that fail, `gate` holds up those that create a droplet."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.broken: set[str] = set()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.power_event: Any = None
+
+    def __getattribute__(self, name: str) -> Any:
+        if name.startswith("_") or name in ("calls", "broken", "gate", "power_event", "on_power_event", "named"):
+            return super().__getattribute__(name)
+
+        def call(*args: Any) -> None:
+            if name == "create_droplet":
+                self.gate.wait(10)
+            self.calls.append((name, *args))
+            if name in self.broken:
+                raise MachineError(f"{name} is broken")
+
+        return call
+
+    def on_power_event(self, callback: Any) -> None:
+        self.power_event = callback
+
+    def named(self, name: str) -> list[tuple[Any, ...]]:
+        return [call[1:] for call in self.calls if call[0] == name]
+
+
+@pytest.fixture
+def machines() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def cloud(machines: Recorder) -> Iterator[RunningCloud]:
+    with running_cloud(machines=machines) as running:
+        yield running
+
+
+def test_droplet_reaches_the_machines(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    key = api("POST", "/v2/account/keys", {"name": "k", "public_key": PUBLIC_KEY}, status=201)["ssh_key"]
+    vpc = api.vpc()
+    droplet = api.droplet(vpc_uuid=vpc["id"], ssh_keys=[key["id"]], size="s-2vcpu-4gb", user_data="#!/bin/sh")
+    cloud.drain()
+    names = [call[0] for call in machines.calls]
+    assert names.index("create_vpc") < names.index("create_droplet") < names.index("filter_droplet")
+    ((spec,),) = machines.named("create_droplet")
+    assert (spec.id, spec.vcpus, spec.memory_mib, spec.disk_gib) == (droplet["id"], 2, 4096, 80)
+    assert (spec.public_ip, spec.private_ip, spec.vpc_id) == ("10.77.0.16", "10.78.0.2", vpc["id"])
+    assert (spec.authorized_keys, spec.user_data) == ((PUBLIC_KEY,), "#!/bin/sh")
+    assert machines.named("filter_droplet") == [(droplet["id"], None, None)]
+
+
+def test_status_waits_for_the_machine_and_the_latency(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    machines.gate.clear()
+    droplet = api.droplet(ready=False)
+    cloud.clock.advance(60)
+    path = f"/v2/droplets/{droplet['id']}"
+    assert api("GET", path)["droplet"]["status"] == "new"
+    machines.gate.set()
+    cloud.drain()
+    assert api("GET", path)["droplet"]["status"] == "active"
+
+
+def test_machine_that_fails_is_told(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    machines.broken = {"create_droplet", "create_cluster"}
+    droplet = api.droplet(ready=False)
+    cluster = api.cluster(ready=False)
+    cloud.drain()
+    cloud.clock.advance(300)
+    assert api("GET", f"/v2/droplets/{droplet['id']}")["droplet"]["status"] == "new"
+    (action,) = api("GET", f"/v2/droplets/{droplet['id']}/actions")["actions"]
+    assert action["status"] == "errored"
+    assert api("GET", f"/v2/databases/{cluster['id']}")["database"]["status"] == "creating"
+    shown = cloud.status()
+    assert shown["droplets"][0]["error"] == "create_droplet is broken"
+    assert shown["clusters"][0]["error"] == "create_cluster is broken"
+
+
+def test_power_and_resize(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    droplet = api.droplet()
+    actions = f"/v2/droplets/{droplet['id']}/actions"
+    for body in ({"type": "power_off"}, {"type": "resize", "size": "s-1vcpu-2gb"}, {"type": "power_on"}):
+        api("POST", actions, body, status=201)
+        cloud.drain()
+        cloud.clock.advance(60)
+        api("GET", actions)
+        cloud.drain()
+    assert [call[1] for call in machines.named("power_droplet")] == ["power_off", "power_on"]
+    assert machines.named("resize_droplet") == [(droplet["id"], 1, 2048)]
+
+
+def test_failed_power_action_is_errored_and_the_next_is_not(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    droplet = api.droplet()
+    actions = f"/v2/droplets/{droplet['id']}/actions"
+    results = []
+    for broken in ({"power_droplet"}, set[str]()):
+        machines.broken = broken
+        action = api("POST", actions, {"type": "reboot"}, status=201)["action"]
+        cloud.drain()
+        cloud.clock.advance(5)
+        results.append(api("GET", f"{actions}/{action['id']}")["action"]["status"])
+    assert results == ["errored", "completed"]
+
+
+def test_droplet_that_powers_itself_off(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    droplet = api.droplet()
+    for status in ("off", "active"):
+        machines.power_event(droplet["id"], status)
+        assert api("GET", f"/v2/droplets/{droplet['id']}")["droplet"]["status"] == status
+
+
+def test_firewall_is_resolved_to_addresses(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    web, db = api.droplet("web", tags=["web"]), api.droplet("db")
+    rules = [
+        {"protocol": "tcp", "ports": "22", "sources": {"addresses": ["192.0.2.7", "::/0"]}},
+        {"protocol": "tcp", "ports": "all", "sources": {"tags": ["web"]}},
+        {"protocol": "icmp", "ports": "0", "sources": {"droplet_ids": [web["id"]]}},
+    ]
+    api("POST", "/v2/firewalls", {"name": "fw", "droplet_ids": [db["id"]], "inbound_rules": rules}, status=202)
+    cloud.drain()
+    id, inbound, outbound = machines.named("filter_droplet")[-1]
+    both = ("10.104.0.2/32", "10.77.0.16/32")
+    assert (id, outbound) == (db["id"], [])  # no outbound rule: nothing goes out
+    assert inbound == [
+        FilterRule("tcp", "22", ("192.0.2.7/32",)),
+        FilterRule("tcp", "all", both),
+        FilterRule("icmp", "all", both),
+    ]
+    # A second droplet with the tag may come in as soon as it is there.
+    api.droplet("web-2", tags=["web"])
+    cloud.drain()
+    assert len(machines.named("filter_droplet")[-1][1] or machines.named("filter_droplet")[-2][1][1].peers) >= 3
+
+
+def test_trusted_sources_follow_the_tags(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    droplet = api.droplet()
+    api("POST", "/v2/tags", {"name": "web"}, status=201)
+    cluster = api.cluster(rules=[{"type": "tag", "value": "web"}, {"type": "ip_addr", "value": "192.0.2.7"}])
+    resource = {"resources": [{"resource_id": str(droplet["id"]), "resource_type": "droplet"}]}
+    api("POST", "/v2/tags/web/resources", resource, status=204)
+    api("DELETE", "/v2/tags/web/resources", resource, status=204)
+    api("PUT", f"/v2/databases/{cluster['id']}/firewall", {"rules": []}, status=204)
+    cloud.drain()
+    assert [call[1] for call in machines.named("filter_cluster")] == [
+        ["192.0.2.7/32"],
+        ["10.104.0.2/32", "10.77.0.16/32", "192.0.2.7/32"],
+        ["192.0.2.7/32"],
+        None,  # no rule at all: open to everybody
+    ]
+
+
+def test_cluster_reaches_the_machines(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    cluster = api.cluster(engine="valkey")
+    path = f"/v2/databases/{cluster['id']}"
+    api("PUT", f"{path}/eviction_policy", {"eviction_policy": "allkeys_lru"}, status=204)
+    cloud.drain()
+    ((spec,),) = machines.named("create_cluster")
+    assert (spec.engine, spec.version, spec.port, spec.admin_user) == ("valkey", "8", 25061, "default")
+    assert spec.host == cluster["connection"]["host"]
+    assert spec.admin_password == cluster["connection"]["password"]
+    assert spec.settings["maxmemory-policy"] == "noeviction"
+    assert machines.named("configure_cluster")[0][1]["maxmemory-policy"] == "allkeys-lru"
+    api("DELETE", path, status=204)
+    cloud.drain()
+    assert machines.named("delete_cluster") == [(cluster["id"],)]
+
+
+def test_users_and_databases_reach_the_machines(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    cluster = api.cluster(version="15")
+    path = f"/v2/databases/{cluster['id']}"
+    api("POST", f"{path}/dbs", {"name": "shop"}, status=201)
+    user = api("POST", f"{path}/users", {"name": "app"}, status=201)["user"]
+    admin = api("POST", f"{path}/users/doadmin/reset_auth", {})["user"]
+    api("DELETE", f"{path}/users/app", status=204)
+    api("DELETE", f"{path}/dbs/shop", status=204)
+    cloud.drain()
+    id = cluster["id"]
+    assert machines.named("create_database") == [(id, "shop")]
+    assert machines.named("set_cluster_user") == [
+        (id, "app", user["password"]),
+        (id, "doadmin", admin["password"]),
+    ]
+    assert machines.named("delete_cluster_user") == [(id, "app")]
+    assert machines.named("delete_database") == [(id, "shop")]
+
+
+def test_names_are_published(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    cluster = api.cluster()
+    api("POST", "/v2/domains", {"name": "flowdose.xyz"}, status=201)
+    for record in (
+        {"type": "A", "name": "*", "data": "192.0.2.1", "ttl": 60},
+        {"type": "CNAME", "name": "www", "data": "@"},
+        {"type": "MX", "name": "@", "data": "mail.example.com.", "priority": 10},
+        {"type": "CAA", "name": "@", "data": "letsencrypt.org.", "flags": 0, "tag": "issue"},
+        {"type": "TXT", "name": "@", "data": 'say "hi"'},
+    ):
+        api("POST", "/v2/domains/flowdose.xyz/records", record, status=201)
+    cloud.drain()
+    published = machines.named("set_dns")[-1][0]
+    shown = {(record.name, record.type, record.data) for record in published["flowdose.xyz"]}
+    assert {
+        ("*.flowdose.xyz.", "A", "192.0.2.1"),
+        ("www.flowdose.xyz.", "CNAME", "flowdose.xyz."),
+        ("flowdose.xyz.", "MX", "10 mail.example.com."),
+        ("flowdose.xyz.", "CAA", '0 issue "letsencrypt.org"'),
+        ("flowdose.xyz.", "TXT", '"say \\"hi\\""'),
+        ("flowdose.xyz.", "NS", "ns1.digitalocean.com."),
+    } <= shown
+    hosts = {record.name: record.data for record in published["db.localcloud.test"] if record.type == "A"}
+    host = cluster["connection"]["host"]
+    assert hosts == {f"{host}.": "10.77.0.16", f"private-{host}.": "10.104.0.2"}
+
+
+def test_spaces_keys_reach_the_machines(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    body = {"name": "a", "grants": [{"bucket": "b", "permission": "read"}]}
+    key = api("POST", "/v2/spaces/keys", body, status=201)["key"]
+    cloud.drain()
+    keys = machines.named("set_spaces_keys")[-1][0]
+    assert keys[key["access_key"]] == (key["secret_key"], {"b": "read"})
+    assert len(keys) == 2  # and the account's own
+
+
+def test_reset_removes_members_before_their_network(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    vpc = api.vpc()
+    droplet, cluster = api.droplet(vpc_uuid=vpc["id"]), api.cluster(private_network_uuid=vpc["id"])
+    cloud.reset()
+    cloud.drain()
+    removed = [call for call in machines.calls if call[0].startswith("delete_")]
+    assert set(removed[:2]) == {("delete_droplet", droplet["id"]), ("delete_cluster", cluster["id"])}
+    assert removed[2:] == [("delete_vpc", vpc["id"])]
+
+
+def test_only_what_there_is_a_machine_for_is_created() -> None:
+    with running_cloud(machines=Recorder(), has_machines=True) as cloud:
+        api = Api(cloud)
+        droplet = {"name": "a", "size": "s-1vcpu-1gb", "image": "ubuntu-24-04-x64"}
+        assert "boots debian-13-x64 only" in api.refused("POST", "/v2/droplets", droplet, status=422)
+        cluster = {"name": "db1", "engine": "pg", "region": "fra1", "size": "db-s-1vcpu-1gb", "num_nodes": 1}
+        assert "pg 15 only" in api.refused("POST", "/v2/databases", cluster, status=422)
+
+
+def test_long_texts_are_split() -> None:
+    assert _quoted("x" * 300) == f'"{"x" * 255}" "{"x" * 45}"'
+    assert _quoted("") == '""'
+
+
+def test_database_zone_is_there_without_clusters() -> None:
+    assert [record.type for record in zones(empty_state())["db.localcloud.test"]] == ["SOA", "NS"]
