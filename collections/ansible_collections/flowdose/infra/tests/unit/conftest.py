@@ -31,7 +31,7 @@ class Account:
 
     def cloud(self, **options: Any) -> Cloud:
         """Fresh: remembers nothing of what earlier ones have seen."""
-        return Cloud(lambda: self.client(), options.pop("spaces", no_spaces), **self._clock(), **options)
+        return Cloud(self.client, options.pop("spaces", no_spaces), **self._clock(), **options)
 
     def plan(self, kind: type[Resource], **params: Any) -> PlanEntry:
         return self.resource(kind, **params).plan()

@@ -109,7 +109,10 @@ def test_a_plan_writes_nothing(account: Any) -> None:
 
 
 def test_the_tag_of_the_environment(scaled: Any) -> None:
-    small = {key: [] for key in ENVIRONMENT} | {"vpcs": ENVIRONMENT["vpcs"], "ssh_keys": ENVIRONMENT["ssh_keys"]}
+    small: dict[str, list[dict[str, Any]]] = {key: [] for key in ENVIRONMENT} | {
+        "vpcs": ENVIRONMENT["vpcs"],
+        "ssh_keys": ENVIRONMENT["ssh_keys"],
+    }
     made = run(scaled, **small | {"droplets": ENVIRONMENT["droplets"]})
     assert made.results(False)["droplet"]["backend"]["tags"] == ["backend", "flowdose-test", "test-backend"]
     other = stack(scaled, **small)
@@ -127,7 +130,7 @@ def test_the_tag_of_the_environment(scaled: Any) -> None:
 
 def test_existing_resources_are_adopted_by_name(scaled: Any) -> None:
     body = {"name": "backend", "region": "fra1", "size": "s-2vcpu-4gb", "image": "debian-13-x64", "tags": ["mine"]}
-    small = {key: [] for key in ENVIRONMENT}
+    small: dict[str, list[dict[str, Any]]] = {key: [] for key in ENVIRONMENT}
     id = scaled.client().call("create", "droplets.create", body=body)["droplet"]["id"]
     declared = {"name": "backend", "region": "fra1", "size": "s-2vcpu-4gb", "image": "debian-13-x64"}
     made = run(scaled, **small | {"droplets": [declared]})

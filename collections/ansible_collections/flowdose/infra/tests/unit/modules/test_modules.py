@@ -116,14 +116,14 @@ def test_declarations_are_consistent(kind: type[engine.Resource]) -> None:
 @pytest.fixture
 def playbook(scaled: Any, tmp_path: Path) -> Any:
     """Run a play with one stack task by `ansible-playbook`, access given by the action group's defaults."""
-    defaults = {"token": scaled.server.token, "api_url": scaled.server.endpoint, "ca_file": str(scaled.server.ca_file)}
+    right = {"token": scaled.server.token, "api_url": scaled.server.endpoint, "ca_file": str(scaled.server.ca_file)}
 
-    def run(*arguments: str, access: dict[str, str] = defaults, **data: Any) -> tuple[int, str]:
+    def run(*arguments: str, access: dict[str, str] | None = None, **data: Any) -> tuple[int, str]:
         play = {
             "hosts": "localhost",
             "connection": "local",
             "gather_facts": False,
-            "module_defaults": {"group/flowdose.infra.all": access},
+            "module_defaults": {"group/flowdose.infra.all": right if access is None else access},
             "tasks": [
                 {"name": "Make it so", "flowdose.infra.stack": {"environment": "test", **data}, "register": "made"},
                 {"ansible.builtin.debug": {"var": "made"}, "when": "made is defined"},
