@@ -11,13 +11,14 @@ module: pm2_app
 short_description: Run a Node.js application under pm2 from a given directory
 description:
   - Keeps one application of a running pm2 daemon in cluster mode, and proves that its processes are the ones asked for.
-  - pm2 calls a process online that has not opened its port, keeps the directory and the settings of the first start, and
-    reports success when a reload broke the application. So this module looks at C(/proc/PID/cwd) and at the port itself.
-  - A changed directory (a switched symbolic link) is a reload, which keeps a worker serving; changed settings are a new start.
+  - pm2 calls a process online that has not opened its port, keeps the directory and the settings of the first start,
+    and reports success when a reload broke the application. So this module looks at C(/proc/PID/cwd) and at the port
+    itself.
+  - A changed directory (a switched symbolic link) is a reload, which keeps a worker serving; changed settings are a new
+    start.
   - Runs as the user of the daemon, never as root, and never starts a daemon, which would be outside of its service.
 version_added: 0.1.0
-author:
-  - The flowdose.infra developers
+author: The FlowDose infrastructure developers (@flowdose)
 options:
   name:
     description: Name of the application in pm2.
@@ -39,7 +40,8 @@ options:
     default: []
   env:
     description:
-      - Environment variables of the processes. pm2 writes them to disk and shows them to whoever asks, so nothing secret.
+      - Environment variables of the processes. pm2 writes them to disk and shows them to whoever asks, so nothing
+        secret.
     type: dict
     default: {}
   port:
@@ -55,7 +57,7 @@ options:
     type: int
     default: 120
   ecosystem:
-    description: Where to write the pm2 configuration of this application, outside of anything that is replaced by a release.
+    description: Where to write the configuration for pm2, outside of anything that is replaced by a release.
     type: path
     required: true
   node:
@@ -125,7 +127,9 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-MARK = "FLOWDOSE_PM2_SETTINGS"  # environment variable that carries the digest of the settings a process was started with
+MARK = (
+    "FLOWDOSE_PM2_SETTINGS"  # environment variable that carries the digest of the settings a process was started with
+)
 
 
 class Pm2Error(Exception):
@@ -159,18 +163,24 @@ class Pm2:
             os.kill(pid, 0)
         except (OSError, ValueError):
             raise Pm2Error(
-                f"no pm2 daemon runs for {self._home}; start its service (systemctl status pm2-flowdose says why it does not)"
+                f"no pm2 daemon runs for {self._home}; start its service"
+                " (systemctl status pm2-flowdose says why it does not run)"
             ) from None
 
     def run(self, *arguments: str) -> str:
-        command = ["/usr/bin/env", "-i", *(f"{key}={value}" for key, value in self._environment.items()), *self._command]
+        command = [
+            "/usr/bin/env",
+            "-i",
+            *(f"{key}={value}" for key, value in self._environment.items()),
+            *self._command,
+        ]
         rc, out, err = self._module.run_command([*command, *arguments], cwd=str(self._home))
         if rc != 0:
             raise Pm2Error(f"pm2 {' '.join(arguments)} failed with rc {rc}: {(err or out).strip()[-1500:]}")
         return out
 
     def processes(self, name: str) -> list[dict[str, Any]]:
-        """pm2's view of the processes called `name`: keys pid, status, mark, restarts."""
+        """pm2's view of the processes called `name`: keys pid, status, mark."""
         out = self.run("jlist")
         for line in out.splitlines():  # notices may stand before the list
             if line.startswith("["):
@@ -242,6 +252,10 @@ def listens(port: int) -> bool:
         return False
 
 
+def silent(port: int) -> str:
+    return f"online, but port {port} of 127.0.0.1 does not answer"
+
+
 def write_ecosystem(path: Path, wanted: dict[str, Any]) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(handle, "w") as file:
@@ -259,7 +273,9 @@ def wait(pm2: Pm2, params: dict[str, Any], wanted: dict[str, Any], directory: st
         if reason[0] == "none" and listens(params["port"]):
             return ""
         if time.monotonic() > deadline:
-            return reason[1] if reason[0] != "none" else f"online, but port {params['port']} of 127.0.0.1 does not answer"
+            return (
+                reason[1] if reason[0] != "none" else f"online, but port {params['port']} of 127.0.0.1 does not answer"
+            )
         time.sleep(1)
 
 
@@ -289,7 +305,7 @@ def main() -> None:
         pm2.require_daemon()
         action, reason = difference(pm2.processes(params["name"]), wanted, directory)
         if action == "none" and not listens(params["port"]):
-            action, reason = "start", f"online, but port {params['port']} of 127.0.0.1 does not answer"
+            action, reason = "start", silent(params["port"])
         result = {"changed": action != "none", "action": action, "reason": reason, "directory": directory}
         if module.check_mode:
             module.exit_json(**result)
@@ -312,8 +328,8 @@ def main() -> None:
                 problem = wait(pm2, params, wanted, directory)
             if problem:
                 raise Pm2Error(
-                    f"{params['name']} did not come up in {directory} within {params['timeout']} s: {problem}. Its last words:\n"
-                    + last_lines(pm2, params["name"])
+                    f"{params['name']} did not come up in {directory} within {params['timeout']} s: {problem}."
+                    f" Its last words:\n{last_lines(pm2, params['name'])}"
                 )
             pm2.run("save", "--force")
         result["pids"] = [process["pid"] for process in pm2.processes(params["name"])]
