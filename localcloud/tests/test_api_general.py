@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from localcloud.testing import RunningCloud
+from localcloud.testing import RunningCloud, running_cloud
 from plain_api import PUBLIC_KEY, Api
 
 
@@ -153,3 +153,11 @@ def test_reset_forgets_all_but_ids(api: Api, cloud: RunningCloud) -> None:
     assert api("GET", "/v2/droplets")["droplets"] == []
     assert [project["is_default"] for project in api("GET", "/v2/projects")["projects"]] == [True]
     assert api.droplet()["id"] > droplet["id"]
+
+
+def test_each_request_may_let_time_pass() -> None:
+    with running_cloud(auto_advance=5) as cloud:
+        api = Api(cloud)
+        droplet = api.droplet(ready=False)
+        path = f"/v2/droplets/{droplet['id']}"
+        assert [api("GET", path)["droplet"]["status"] for _ in range(8)] == ["new"] * 7 + ["active"]

@@ -31,6 +31,9 @@ class Recorder(NoMachines):
         if name.startswith("_") or name in ("calls", "broken", "gate", "power_event", "on_power_event", "named"):
             return super().__getattribute__(name)
 
+        if name == "buckets_with_policy":
+            return lambda: frozenset({"public"})
+
         def call(*args: Any) -> None:
             if name == "create_droplet":
                 self.gate.wait(10)
@@ -96,6 +99,15 @@ def test_machine_that_fails_is_told(api: Api, cloud: RunningCloud, machines: Rec
     shown = cloud.status()
     assert shown["droplets"][0]["error"] == "create_droplet is broken"
     assert shown["clusters"][0]["error"] == "create_cluster is broken"
+
+
+def test_first_failure_is_the_one_that_is_told(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    machines.broken = {"create_vpc", "filter_droplet"}
+    api.droplet(ready=False)
+    cloud.drain()
+    shown = cloud.status()["droplets"][0]["error"]
+    assert shown.endswith("failed before: create_vpc is broken")
+    assert machines.named("create_droplet") == []
 
 
 def test_power_and_resize(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
@@ -240,6 +252,12 @@ def test_spaces_keys_reach_the_machines(api: Api, cloud: RunningCloud, machines:
     keys = machines.named("set_spaces_keys")[-1][0]
     assert keys[key["access_key"]] == (key["secret_key"], {"b": "read"})
     assert len(keys) == 2  # and the account's own
+
+
+def test_policy_and_limited_key_exclude_each_other(api: Api) -> None:
+    body = {"name": "a", "grants": [{"bucket": "public", "permission": "read"}]}
+    assert "has a bucket policy: public" in api.refused("POST", "/v2/spaces/keys", body, status=400)
+    api("POST", "/v2/spaces/keys", {"name": "a", "grants": [{"bucket": "", "permission": "fullaccess"}]}, status=201)
 
 
 def test_reset_removes_members_before_their_network(api: Api, cloud: RunningCloud, machines: Recorder) -> None:

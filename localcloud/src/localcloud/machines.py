@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the API asks of the machines behind it.
 
-The API (resources, statuses, clock, faults) knows nothing of containers: it speaks to one `Machines`. `NoMachines` is the
-API-only mode; `podman.PodmanMachines` is the real one. The API decides (ids, addresses, names, who may talk to whom) and
-hands over complete desired states; the machines carry them out. Nothing flows back but "done", an error, and power events.
+The API (resources, statuses, clock, faults) knows nothing of containers: it speaks to one `Machines`. `NoMachines` is
+the API-only mode; `podman.PodmanMachines` is the real one. The API decides (ids, addresses, names, who may talk to whom)
+and hands over complete desired states; the machines carry them out. Nothing flows back but "done", an error, and power
+events.
 
 Every method blocks until done and is called from a worker thread, never twice at once for one id. Every method is
-idempotent: asking for what already is succeeds. Failure is `MachineError`, its text says what was attempted and what came back.
+idempotent: asking for what already is succeeds. Failure is `MachineError`, its text says what was attempted and what
+came back.
 """
 
 from __future__ import annotations
@@ -118,7 +120,9 @@ class Machines(Protocol):
 
     def resize_droplet(self, droplet_id: int, vcpus: int, memory_mib: int) -> None: ...
 
-    def filter_droplet(self, droplet_id: int, inbound: list[FilterRule] | None, outbound: list[FilterRule] | None) -> None:
+    def filter_droplet(
+        self, droplet_id: int, inbound: list[FilterRule] | None, outbound: list[FilterRule] | None
+    ) -> None:
         """Replace the cloud firewall of one droplet; None (no firewall attached) lets everything through."""
 
     # -- database clusters --
@@ -146,6 +150,9 @@ class Machines(Protocol):
 
     def set_spaces_keys(self, keys: dict[str, tuple[str, dict[str, str]]]) -> None:
         """access_key -> (secret_key, {bucket or "": read|readwrite|fullaccess}); replaces the whole set."""
+
+    def buckets_with_policy(self) -> frozenset[str]:
+        """Buckets that no limited key may be made for. Does not block: called from the event loop."""
 
 
 class NoMachines:
@@ -192,3 +199,6 @@ class NoMachines:
     def set_dns(self, zones: dict[str, list[DnsRecord]]) -> None: ...
 
     def set_spaces_keys(self, keys: dict[str, tuple[str, dict[str, str]]]) -> None: ...
+
+    def buckets_with_policy(self) -> frozenset[str]:
+        return frozenset()

@@ -123,6 +123,8 @@ class PodmanMachines:
                 self._podman.remove(entry["Names"][0])
 
     def stop(self) -> None:
+        self._take_host()  # or else it is another cloud's, and nothing of ours is left on it
+        self._podman.configure()
         self._stop_watching()
         self._spaces.stop()
         listed = self._podman("ps", "--all", f"--filter=label={_LABEL}", "--format={{.Names}}").split()
@@ -411,6 +413,9 @@ class PodmanMachines:
 
     def set_spaces_keys(self, keys: dict[str, tuple[str, dict[str, str]]]) -> None:
         self._spaces.set_keys(keys)
+
+    def buckets_with_policy(self) -> frozenset[str]:
+        return self._spaces.buckets_with_policy()
 
 
 __all__ = ["OBJECT_STORE_ADDRESS", "PUBLIC_NETWORK", "PodmanMachines"]

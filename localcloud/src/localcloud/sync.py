@@ -212,17 +212,22 @@ class Queues:
     """Blocking calls in worker threads, one at a time and in order per queue ("droplet:7")."""
 
     def __init__(self, on_idle: Callable[[], None]) -> None:
-        self.failures: dict[str, str] = {}  # queue -> what went wrong last
+        self.failures: dict[str, str] = {}  # queue -> what went wrong first
         self._tails: dict[str, asyncio.Task[None]] = {}
         self._on_idle = on_idle
 
     def busy(self, queue: str) -> bool:
         return queue in self._tails
 
-    def run(self, queue: str, call: Callable[..., None], *args: Any, after: Iterable[str] = ()) -> None:
-        """Call `call(*args)` when all that is queued now in `queue` and in the queues `after` is done."""
-        before = [self._tails[name] for name in (queue, *after) if name in self._tails]
-        task = asyncio.get_running_loop().create_task(self._run(queue, before, call, args))
+    def run(
+        self, queue: str, call: Callable[..., None], *args: Any, after: Iterable[str] = (), needs: str = ""
+    ) -> None:
+        """Call `call(*args)` when all that is queued now in `queue` and in the queues `after` is done.
+
+        `needs` is a queue that must be done too, and not have failed.
+        """
+        before = [self._tails[name] for name in (queue, needs, *after) if name in self._tails]
+        task = asyncio.get_running_loop().create_task(self._run(queue, before, needs, call, args))
         self._tails[queue] = task
         task.add_done_callback(lambda done: self._finished(queue, done))
 
@@ -234,10 +239,18 @@ class Queues:
             await asyncio.wait(self._tails.values())
 
     async def _run(
-        self, queue: str, before: list[asyncio.Task[None]], call: Callable[..., None], args: tuple[Any, ...]
+        self,
+        queue: str,
+        before: list[asyncio.Task[None]],
+        needs: str,
+        call: Callable[..., None],
+        args: tuple[Any, ...],
     ) -> None:
         if before:
             await asyncio.wait(before)
+        if needs in self.failures:
+            self._failed(queue, call, f"{needs} failed before: {self.failures[needs]}")
+            return
         try:
             await asyncio.to_thread(call, *args)
         except MachineError as error:
@@ -247,7 +260,7 @@ class Queues:
             self._failed(queue, call, repr(error))
 
     def _failed(self, queue: str, call: Callable[..., None], text: str) -> None:
-        self.failures[queue] = text
+        self.failures.setdefault(queue, text)  # what fails afterwards is a consequence
         logger.error("%s: %s: %s", queue, getattr(call, "__name__", call), text)
 
     def _finished(self, queue: str, task: asyncio.Task[None]) -> None:
@@ -296,14 +309,14 @@ class Sync:
                     run(f"vpc:{id}", machines.create_vpc, value)
             case ("droplet", id):
                 if before is None:
-                    run(f"droplet:{id}", machines.create_droplet, value, after=[f"vpc:{value.vpc_id}"])
+                    run(f"droplet:{id}", machines.create_droplet, value, needs=f"vpc:{value.vpc_id}")
                 elif (before.vcpus, before.memory_mib) != (value.vcpus, value.memory_mib):
                     run(f"droplet:{id}", machines.resize_droplet, id, value.vcpus, value.memory_mib)
             case ("droplet_filter", id):
                 run(f"droplet:{id}", machines.filter_droplet, id, *value)
             case ("cluster", id):
                 if before is None or before.version != value.version:
-                    run(f"cluster:{id}", machines.create_cluster, value, after=[f"vpc:{value.vpc_id}"])
+                    run(f"cluster:{id}", machines.create_cluster, value, needs=f"vpc:{value.vpc_id}")
                     return
                 if before.admin_password != value.admin_password:
                     run(f"cluster:{id}", machines.set_cluster_user, id, value.admin_user, value.admin_password)

@@ -39,6 +39,12 @@ def _grants(call: Call) -> list[dict[str, str]]:
             raise bad_request("fullaccess is for all buckets (bucket ''), read and readwrite are for one each")
     if len({grant["permission"] == "fullaccess" for grant in grants}) > 1:
         raise bad_request("cannot mix fullaccess permission with scoped permissions.")
+    machines = call.cloud.machines
+    with_policy = machines.buckets_with_policy() if machines is not None else frozenset()
+    if taken := sorted(with_policy & {grant["bucket"] for grant in grants}):
+        raise bad_request(
+            f"a limited-access key cannot be made for a bucket that has a bucket policy: {', '.join(taken)}"
+        )
     return grants
 
 
