@@ -99,7 +99,7 @@ class Shop:
             Check("admin", f"{admin}/app", "the admin's page and its program load", self.admin),
         ]
         if self.admin_email:
-            proves = "an admin can log in: the cookie passes the proxy and the session is kept (in Valkey)"
+            proves = "an admin can log in: the cookie passes the proxy, the session store (Valkey) keeps it"
             checks.append(Check("session", f"{api}/auth/session", proves, self.session))
         checks.append(Check("storefront", store, "a visitor gets the shop's page and its program", self.storefront))
         if self.health_path:
@@ -190,7 +190,7 @@ class Shop:
                 if answer.status != 200 or not kind.startswith("image/"):
                     raise Failed(f"{url}: HTTP {answer.status}, {kind}. Can everybody read the bucket's objects?")
                 return f"{url} ({kind}, {len(answer.body)} bytes)"
-        return "no product has an image"
+        return "nothing to load: no product has an image"
 
     def cors(self) -> str:
         # The admin's pages call /admin, both call /auth, the storefront's call /store.

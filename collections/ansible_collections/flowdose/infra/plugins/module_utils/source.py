@@ -107,8 +107,8 @@ class Address:
     """Where a repository is, and apart from it who asks."""
 
     shown: str  # without credentials
-    user: str | None = None
-    password: str | None = None
+    user: str = ""
+    password: str = ""
 
     @classmethod
     def parse(cls, source: str) -> Address:
@@ -119,10 +119,17 @@ class Address:
         shown = SplitResult(url.scheme, host, url.path, url.query, url.fragment).geturl()
         return cls(shown, unquote(url.username or ""), unquote(url.password or ""))
 
-    @property
-    def credentials(self) -> set[str]:
-        # A token may stand in the place of the user.
-        return {text for text in (self.user, self.password) if text}
+
+def secrets_in(source: str) -> set[str]:
+    """What must not be shown of an address, as it is written there and as it is sent."""
+    if not is_address(source):
+        return set()
+    url = urlsplit(source)
+    if url.scheme not in ("http", "https"):
+        return set()
+    # A token may stand in the place of the user; beside a password, the user is no secret.
+    secret = url.password or url.username or ""
+    return {secret, unquote(secret)} - {""}
 
 
 def git(
@@ -143,8 +150,8 @@ def git(
     }
     environment = os.environ | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     environment.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=15")
-    if address and address.credentials:
-        environment |= {"FLOWDOSE_GIT_USER": address.user or "", "FLOWDOSE_GIT_PASSWORD": address.password or ""}
+    if address and address.user:
+        environment |= {"FLOWDOSE_GIT_USER": address.user, "FLOWDOSE_GIT_PASSWORD": address.password}
         helper = 'printf "username=%s\\npassword=%s\\n" "$FLOWDOSE_GIT_USER" "$FLOWDOSE_GIT_PASSWORD"'
         settings["credential.helper"] = f"!f() {{ {helper}; }}; f"
     for number, (key, value) in enumerate(settings.items()):

@@ -115,11 +115,10 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flowdose.infra.plugins.module_utils.source import (
-    Address,
     SourceError,
     inspect,
-    is_address,
     read_source,
+    secrets_in,
     write_archive,
 )
 
@@ -136,8 +135,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     options = module.params
-    if is_address(options["source"]):
-        module.no_log_values |= Address.parse(options["source"]).credentials
+    module.no_log_values |= secrets_in(options["source"])
     cache = Path(options["dest"]).absolute()
     try:
         with read_source(options["source"], options["ref"] or None, options["subfolder"], cache) as tree:

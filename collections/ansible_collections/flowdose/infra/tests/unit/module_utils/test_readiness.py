@@ -6,10 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,8 +23,7 @@ from ansible_collections.flowdose.infra.tests.unit.module_utils.fake_shop import
     html,
     running_shop,
 )
-
-COLLECTIONS = Path(__file__).parents[6]
+from ansible_collections.flowdose.infra.tests.unit.task import run_task
 
 
 @pytest.fixture
@@ -174,26 +170,21 @@ def test_table(fake: FakeShop, shop: Shop) -> None:
     assert lines[1].startswith("FAILED  regions  ")
 
 
-def test_the_module_fails_with_the_table(fake: FakeShop, tmp_path: Path) -> None:
+def test_the_module(fake: FakeShop, tmp_path: Path) -> None:
     fake.users[EMAIL] = "another"
-    options: dict[str, object] = {
-        "store_url": fake.url,
-        "admin_url": f"{fake.url}/",
-        "api_url": fake.url,
-        "ca_file": fake.ca_file,
-    }
-    options |= {"publishable_key": KEY, "admin_email": EMAIL, "admin_password": PASSWORD, "closed_ports": [1]}
-    command = [sys.executable, "-m", "ansible", "adhoc", "localhost", "-m", "flowdose.infra.readiness"]
-    result = subprocess.run(
-        [*command, "-a", json.dumps(options | {"timeout": 0})],
-        cwd=tmp_path,  # out of reach of the project's ansible.cfg
-        env=os.environ | {"ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    output = result.stdout + result.stderr
-    assert result.returncode == 2, output
-    assert f"1 of 10 checks failed: {fake.url} is not ready to sell." in output
-    assert "FAILED  session" in output
+    options = {"store_url": fake.url, "admin_url": f"{fake.url}/", "api_url": fake.url, "ca_file": fake.ca_file}
+    options |= {"publishable_key": KEY, "admin_email": EMAIL, "admin_password": PASSWORD}
+    result, output = run_task("readiness", {**options, "closed_ports": [1], "timeout": 0}, tmp_path, "-vvv")
+    assert result["failed"]
+    assert result["msg"].startswith(f"1 of 10 checks failed: {fake.url} is not ready to sell.\n")
+    assert [check["name"] for check in result["checks"] if not check["ok"]] == ["session"]
+    assert any(line.startswith("FAILED  session") for line in result["table"])
     assert PASSWORD not in output
+
+    fake.users[EMAIL] = PASSWORD
+    result, _ = run_task("readiness", {**options, "closed_ports": [], "skip": ["cors"]}, tmp_path)
+    assert not result.get("failed"), result
+    assert not result["changed"]
+    assert len(result["checks"]) == 8
+    result, _ = run_task("readiness", {**options, "skip": ["corse"]}, tmp_path)
+    assert result["msg"] == "skip names no check: corse"

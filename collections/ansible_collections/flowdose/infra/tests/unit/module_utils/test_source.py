@@ -19,6 +19,7 @@ from ansible_collections.flowdose.infra.plugins.module_utils.source import (
     inspect,
     is_address,
     read_source,
+    secrets_in,
     write_archive,
 )
 
@@ -271,10 +272,11 @@ def test_is_address(source: str, expected: bool) -> None:
 
 
 def test_credentials_are_taken_out_of_the_address() -> None:
-    address = Address.parse("https://robot:s%40cret@git.example.com:8443/shop.git")
-    assert address.shown == "https://git.example.com:8443/shop.git"
-    assert address.credentials == {"robot", "s@cret"}
-    assert Address.parse("git@git.example.com:shop.git").credentials == set()
+    source = "https://robot:s%40cret@git.example.com:8443/shop.git"
+    assert Address.parse(source) == Address("https://git.example.com:8443/shop.git", "robot", "s@cret")
+    assert secrets_in(source) == {"s%40cret", "s@cret"}
+    assert secrets_in("https://token@git.example.com/shop.git") == {"token"}
+    assert secrets_in("git@git.example.com:shop.git") == secrets_in("/srv/shop") == set()
 
 
 def test_credentials_reach_git_by_its_helper_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
