@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
             entries = stack.plan()
             result["plan"] = [entry.as_dict() for entry in entries]
             changing = [entry for entry in entries if entry.changed]
-            if changing or check_mode:
+            if changing or stack.unmanaged or check_mode:
                 self._say(render_plan(stack.environment, entries))
             result["changed"] = bool(changing)
             if self._task.diff:

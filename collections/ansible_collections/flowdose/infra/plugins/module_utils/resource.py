@@ -10,6 +10,7 @@ the few calls that are its own.
 
 from __future__ import annotations
 
+import collections
 import difflib
 import threading
 import time
@@ -19,7 +20,7 @@ from typing import Any, ClassVar, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .client import CLIENT_OPTIONS, Client, CloudError, backoff
+from .client import CLIENT_OPTIONS, PAGE_SIZE, Client, CloudError, backoff
 from .spaces import SPACES_OPTIONS, Spaces
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ IMPACTS = (NONE, RESTART, POWER_OFF, IRREVERSIBLE)
 
 HIDDEN = "VALUE_HIDDEN"
 TOLERANCE = 120.0  # seconds for which polling goes on although the API does not answer
+SHARED_LOOK = 2.0  # seconds for which a list answers for all that are waited for, times its number of pages
 RELEASE_TIME = 300.0  # seconds in which the API lets go of what a resource contained, before that can be deleted
 
 STATE_OPTION: dict[str, Any] = {"type": "str", "choices": ["present", "absent"], "default": "present"}
@@ -98,7 +100,8 @@ class Cloud:
         self._known: dict[Any, Any] = {}
         self._locks: dict[Any, threading.Lock] = {}
         self._lock = threading.Lock()
-        self._waiting = 0
+        self._waiting: collections.Counter[str] = collections.Counter()
+        self._seen: dict[Any, tuple[float | None, list[Facts]]] = {}
 
     @classmethod
     def from_options(cls, options: dict[str, Any], **kwargs: Any) -> Cloud:
@@ -189,6 +192,20 @@ class Cloud:
                     raise
                 self.sleep(backoff(attempt))
 
+    def look_at(
+        self, kind: type[Resource], scope: str | None, id: Any, read: Callable[[], Facts | None]
+    ) -> Facts | None:
+        """One resource as it is now. When several of a kind are waited for, one list answers for all of them."""
+        if self._waiting[kind.kind] < 2:
+            return read()
+        with self.lock(("look", kind.kind, scope)):
+            asked_at, seen = self._seen.get((kind.kind, scope), (None, []))
+            pages = 1 + len(seen) // PAGE_SIZE
+            if asked_at is None or self.monotonic() - asked_at >= SHARED_LOOK * pages:
+                seen = kind.observe_all(self, scope)
+                self._seen[kind.kind, scope] = (self.monotonic(), seen)
+        return next((facts for facts in seen if facts["id"] == id), None)
+
     def wait(
         self,
         title: str,
@@ -196,13 +213,17 @@ class Cloud:
         done: Callable[[T], bool],
         describe: Callable[[T], str],
         timeout: float | None = None,
+        group: str = "",
     ) -> T:
-        """Look again and again until done; the pause grows with the time waited, so that little is lost at the end."""
+        """Look again and again until done; the pause grows with the time waited, so that little is lost at the end.
+
+        `group` is the kind of what is waited for, see `look_at`.
+        """
         start = last_answer = self.monotonic()
         timeout = timeout or self.timeout
         state = "not visible yet"
         with self._lock:
-            self._waiting += 1
+            self._waiting[group] += 1
         try:
             while True:
                 try:
@@ -224,11 +245,10 @@ class Cloud:
                         hint="Run again to go on waiting (nothing is created twice), or raise `timeout`.",
                     )
                 self.progress(title, state, elapsed)
-                crowd = max(1.0, self._waiting / 5)  # the API's limit is per minute, whatever the number of resources
-                self.sleep(min(5.0, max(0.5, elapsed / 20)) * crowd)
+                self.sleep(min(5.0, max(0.5, elapsed / 20)))
         finally:
             with self._lock:
-                self._waiting -= 1
+                self._waiting[group] -= 1
 
 
 class Resource:
@@ -467,15 +487,16 @@ class Resource:
         if self.ready(facts):
             return
 
-        def look() -> Facts | None:
+        def read() -> Facts | None:
             raw = self.read(facts)
             return self.flatten(raw) if raw else None  # not found is normal just after creating
 
         ready = self.cloud.wait(
             self.title,
-            look,
+            lambda: self.cloud.look_at(type(self), self.scope, facts["id"], read),
             lambda seen: seen is not None and self.ready(seen),
             lambda seen: self.describe(seen) if seen else "not visible yet",
+            group=self.kind,
         )
         self.current = ready
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -85,6 +86,10 @@ class Stack:
 
     def check(self) -> None:
         """Refuse data that cannot be right, without asking the API."""
+        if not re.fullmatch(r"[a-zA-Z0-9_\-:]{1,64}", self.environment):
+            raise CloudError(
+                f"environment {self.environment!r} cannot be part of a tag: use letters, digits and hyphens"
+            )
         failures: dict[str, CloudError] = {}
         seen: dict[tuple[Any, ...], str] = {}
         for kind in KINDS:

@@ -95,6 +95,8 @@ class DomainRecord(Resource):
 
     def resolve(self) -> None:
         if "droplet" in self.desired:
+            if (Droplet.kind, self.desired["droplet"]) not in self.cloud.declared:
+                self.cloud.require(Droplet, self.desired["droplet"])
             self.desired["data"] = self._address_or_data() or f"address of droplet {self.desired['droplet']}"
 
     @classmethod

@@ -28,7 +28,7 @@ class Vpc(Resource):
     updates: ClassVar = {"description": NONE}
     immutable: ClassVar = {"region": REPLACE, "ip_range": REPLACE}
     required_for_create = ("region",)
-    in_use_statuses = frozenset({403, 409})
+    in_use_statuses = frozenset({409})
 
     @classmethod
     def normalise(cls, desired: Facts) -> Facts:

@@ -128,6 +128,22 @@ def test_the_tag_of_the_environment(scaled: Any) -> None:
     assert scaled.written(before) == []
 
 
+def test_many_droplets_share_the_looking(scaled: Any) -> None:
+    """One list for all of them, else sixty would use up the rate limit by asking how they are."""
+    scaled.speed = 20.0
+    small: dict[str, list[dict[str, Any]]] = {key: [] for key in ENVIRONMENT}
+    droplets = [
+        {"name": f"web-{number}", "region": "fra1", "size": "s-1vcpu-1gb", "image": "debian-13-x64"}
+        for number in range(60)
+    ]
+    start = scaled.server.clock.now()
+    run(scaled, **small | {"droplets": droplets})
+    assert scaled.server.clock.now() - start < 2 * 40
+    asked = scaled.asked()
+    assert len([call for call in asked if call.startswith("GET")]) < 100
+    assert asked.count("POST /v2/droplets") == 60
+
+
 def test_existing_resources_are_adopted_by_name(scaled: Any) -> None:
     body = {"name": "backend", "region": "fra1", "size": "s-2vcpu-4gb", "image": "debian-13-x64", "tags": ["mine"]}
     small: dict[str, list[dict[str, Any]]] = {key: [] for key in ENVIRONMENT}
@@ -202,6 +218,10 @@ def test_deleting_goes_the_other_way_round(scaled: Any) -> None:
 
 
 class TestRefusals:
+    def test_an_environment_that_cannot_be_a_tag(self, account: Any) -> None:
+        with pytest.raises(CloudError, match=r"environment 'my shop' cannot be part of a tag"):
+            Stack(account.cloud(), "my shop", ENVIRONMENT).check()
+
     def test_unknown_keys(self, account: Any) -> None:
         droplet = {**ENVIRONMENT["droplets"][0], "siez": "s-2vcpu-4gb"}
         message = refusal(account, droplets=[droplet])
