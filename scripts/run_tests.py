@@ -57,7 +57,7 @@ def lint() -> None:
         [tool("ruff"), "check", "."],
         [tool("ruff"), "format", "--check", "."],
         [tool("yamllint"), "-s", "."],
-        [tool("mypy"), PLUGINS, "localcloud/src", "scripts"],
+        [tool("mypy"), PLUGINS, "localcloud/src", "scripts", "tests"],
         [tool("ansible-lint"), "--offline", "--nocolor"],
         *([["shellcheck", *scripts]] if _shellcheck() else []),
         timeout=600,
@@ -92,7 +92,10 @@ class Check:
 
 
 LINT = Check("lint", "ruff, yamllint, mypy, ansible-lint, shellcheck", lint)
-QUICK = Check("quick tests", "unit tests and API-only tests", pytest("-n", "auto", "-m", "not machines"))
+QUICK = Check(
+    "quick tests", "unit and API-only tests", pytest("-n", "auto", "-m", "not machines", "--ignore=tests/bench")
+)
+BENCH = Check("bench", "what must be fast, with nothing beside it", pytest("-m", "not machines", "tests/bench"))
 SANITY = Check(
     "sanity", "ansible-test sanity on the collection", commands([tool("python"), "scripts/sanity.py"], timeout=1200)
 )
@@ -119,7 +122,7 @@ MOLECULE = Check(
 RUNS = {
     "lint": [LINT],
     "quick": [LINT, QUICK],
-    "full": [LINT, SANITY, QUICK, FRESH, MACHINES, SITE, MOLECULE],
+    "full": [LINT, SANITY, QUICK, BENCH, FRESH, MACHINES, SITE, MOLECULE],
     "molecule": [MOLECULE],
 }
 

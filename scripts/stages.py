@@ -50,11 +50,11 @@ def tool(name: str) -> str:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The process environment of the project's own commands: its tools first on PATH, its ansible.cfg in any folder."""
+    """The process environment of the project's own commands: its tools first on PATH, its own settings only."""
     env = dict(os.environ)
     env["PATH"] = f"{VENV / 'bin'}:{env.get('PATH', '')}"
     env["VIRTUAL_ENV"] = str(VENV)
-    env["ANSIBLE_CONFIG"] = str(ROOT / "ansible.cfg")
+    env.pop("ANSIBLE_CONFIG", None)  # the repository's is found, because commands run in its root
     env["PYTHONUNBUFFERED"] = "1"
     env.setdefault("LC_ALL", "C.UTF-8")  # ansible refuses to start under a locale that is not UTF-8
     env.update(extra or {})
