@@ -13,6 +13,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ ACME_ADDRESS = "10.77.0.4"
 OBJECT_STORE_ADDRESS = "10.77.0.5"  # what stands behind Spaces; for the host only
 PUBLIC_NETWORK = "localcloud-public"
 TABLE = "inet localcloud"
+_LEAVING_TIMEOUT = 60.0  # seconds
 
 
 def vpc_network(vpc_id: str) -> str:
@@ -50,6 +52,7 @@ class Networks:
     def __init__(self, podman: Podman) -> None:
         self._podman = podman
         self._bridges: dict[str, tuple[str, str]] = {}  # network -> (bridge, gateway)
+        self._ranges: dict[str, ipaddress.IPv4Network] = {}
 
     def ensure_public(self) -> None:
         self._ensure(PUBLIC_NETWORK, PUBLIC_RANGE, internal=False)
@@ -62,6 +65,7 @@ class Networks:
         gateway = str(subnet.network_address + 1)
         known = self._inspect(name)
         if known is None:
+            self._wait_for_leaving(name, subnet)
             _check_free(subnet)
             options = [f"--subnet={ip_range}", f"--gateway={gateway}", f"--opt=mtu={_uplink_mtu()}"]
             if internal:
@@ -76,6 +80,15 @@ class Networks:
                 f"the network {name} has the range {present} instead of {subnet}; run `localcloud down` first"
             )
         self._bridges[name] = (bridge, gateway)
+        self._ranges[name] = subnet
+
+    def _wait_for_leaving(self, name: str, subnet: ipaddress.IPv4Network) -> None:
+        """A range may be given again while the network that had it before is still being removed."""
+        deadline = time.monotonic() + _LEAVING_TIMEOUT
+        while any(taken.overlaps(subnet) for other, taken in list(self._ranges.items()) if other != name):
+            if time.monotonic() > deadline:
+                raise MachineError(f"the range {subnet} overlaps that of another network of this cloud")
+            time.sleep(0.2)
 
     def _inspect(self, name: str) -> tuple[str, str] | None:
         """(bridge, subnet) of a network, None when there is no such network."""
@@ -108,9 +121,10 @@ class Networks:
         return [bridge for bridge, _ in self._bridges.values()]
 
     def remove(self, name: str) -> None:
-        self._bridges.pop(name, None)
         if self._inspect(name) is not None:
             self._podman("network", "rm", "--force", name)
+        self._bridges.pop(name, None)
+        self._ranges.pop(name, None)
 
 
 def _uplink_mtu() -> int:
