@@ -83,7 +83,7 @@ def test_verify_names_what_is_broken(shop: Shop) -> None:
     stop = "pkill -STOP -u flowdose -f next"
     storefront.run(stop).must()
     try:
-        outcome = playbook("verify")
+        outcome = playbook("verify", "-e", "flowdose_readiness_timeout=5")
         assert outcome.status != 0
         assert re.search(r"storefront|store", outcome.output)
     finally:
