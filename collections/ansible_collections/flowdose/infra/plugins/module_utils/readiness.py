@@ -117,7 +117,7 @@ class Shop:
     # Transport
 
     def certificate(self, netloc: str) -> str:
-        host, _, port = netloc.partition(":")
+        host, _separator, port = netloc.partition(":")
         context = self._browser().context
         try:
             with (

@@ -182,9 +182,9 @@ def test_the_module(fake: FakeShop, tmp_path: Path) -> None:
     assert PASSWORD not in output
 
     fake.users[EMAIL] = PASSWORD
-    result, _ = run_task("readiness", {**options, "closed_ports": [], "skip": ["cors"]}, tmp_path)
+    result, _output = run_task("readiness", {**options, "closed_ports": [], "skip": ["cors"]}, tmp_path)
     assert not result.get("failed"), result
     assert not result["changed"]
     assert len(result["checks"]) == 8
-    result, _ = run_task("readiness", {**options, "skip": ["corse"]}, tmp_path)
+    result, _output = run_task("readiness", {**options, "skip": ["corse"]}, tmp_path)
     assert result["msg"] == "skip names no check: corse"

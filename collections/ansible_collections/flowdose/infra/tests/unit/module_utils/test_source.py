@@ -89,7 +89,7 @@ def names(path: Path) -> list[str]:
 
 
 def test_folder_outside_git(app: Path, tmp_path: Path) -> None:
-    _, path = archive(app, tmp_path / "cache")
+    _identity, path = archive(app, tmp_path / "cache")
     assert names(path) == ["package.json", "src/index.ts", "yarn.lock"]
 
 
@@ -109,7 +109,7 @@ def test_folder_in_a_work_tree_takes_what_is_not_ignored(repository: Path, tmp_p
     backend = write(
         repository / "backend", {".gitignore": "*.log", "a.log": "", "new.ts": "", ".env": "A=1", ".next/x": ""}
     )
-    _, path = archive(backend, tmp_path / "cache")
+    _identity, path = archive(backend, tmp_path / "cache")
     assert names(path) == [".gitignore", "link", "new.ts", "package.json", "run.sh", "yarn.lock"]
     (backend / "yarn.lock").unlink()
     with pytest.raises(SourceError, match="no lockfile"):
@@ -134,7 +134,7 @@ def test_commit_of_a_repository(repository: Path, tmp_path: Path) -> None:
 def test_remote_repository_is_fetched_and_followed(repository: Path, tmp_path: Path) -> None:
     url = repository.as_uri()
     cache = tmp_path / "cache"
-    first, _ = archive(url, cache, subfolder="backend")
+    first, _path = archive(url, cache, subfolder="backend")
     old = run_git(repository, "rev-parse", "HEAD")
     run_git(repository, "tag", "v1")
     write(repository, {"backend/b.ts": ""})
@@ -283,14 +283,14 @@ def test_credentials_reach_git_by_its_helper_only(tmp_path: Path, monkeypatch: p
     calls: list[tuple[list[str], dict[str, str]]] = []
     real_run = subprocess.run
 
-    def run(arguments: list[str], env: dict[str, str], **_: object) -> subprocess.CompletedProcess[bytes]:
+    def run(arguments: list[str], env: dict[str, str], **_options: object) -> subprocess.CompletedProcess[bytes]:
         calls.append((arguments, env))
         return subprocess.CompletedProcess(arguments, 128 if "fetch" in arguments else 0, b"", b"fatal: denied")
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(SourceError, match=r"could not read the repository https://git.example.com/shop.git: fatal"):
         archive("https://robot:s%40cret@git.example.com/shop.git", tmp_path)
-    assert not any("cret" in argument for arguments, _ in calls for argument in arguments)
+    assert not any("cret" in argument for arguments, _env in calls for argument in arguments)
     environment = calls[-1][1]
     count = int(environment["GIT_CONFIG_COUNT"])
     settings = {environment[f"GIT_CONFIG_KEY_{n}"]: environment[f"GIT_CONFIG_VALUE_{n}"] for n in range(count)}

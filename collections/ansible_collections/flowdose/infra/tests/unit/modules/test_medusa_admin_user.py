@@ -54,7 +54,7 @@ def options(fake: FakeShop, tmp_path: Path) -> dict[str, Any]:
 
 
 def test_made_once(options: dict[str, Any], tmp_path: Path) -> None:
-    would, _ = run_task("medusa_admin_user", options, tmp_path, "--check")
+    would, _output = run_task("medusa_admin_user", options, tmp_path, "--check")
     assert would["changed"]
     assert not (tmp_path / "call.json").exists()
 
@@ -69,7 +69,7 @@ def test_made_once(options: dict[str, Any], tmp_path: Path) -> None:
     assert call["env"] == "production"
     assert "exports.default" in call["script"]
 
-    again, _ = run_task("medusa_admin_user", options, tmp_path)
+    again, _output = run_task("medusa_admin_user", options, tmp_path)
     assert not again["changed"]
 
 
@@ -96,7 +96,7 @@ def test_failures_are_told(
     options: dict[str, Any], tmp_path: Path, change: dict[str, str], node: str, messages: list[str]
 ) -> None:
     (tmp_path / "node").write_text(f"#!/bin/sh\ncat >/dev/null\n{node}\n")
-    result, _ = run_task("medusa_admin_user", options | change, tmp_path)
+    result, _output = run_task("medusa_admin_user", options | change, tmp_path)
     assert result["failed"]
     for message in messages:
         assert message in result["msg"]

@@ -14,7 +14,7 @@ def test_a_folder_in_check_mode_and_again(tmp_path: Path) -> None:
     (app / "package.json").write_text('{"engines": {"node": ">=20"}}')
     (app / "package-lock.json").write_text("{}")
     options = {"source": "app", "dest": "cache"}  # relative to the playbook
-    result, _ = run_task("source_archive", options, tmp_path, "--check")
+    result, _output = run_task("source_archive", options, tmp_path, "--check")
     assert not result["changed"]
     assert result == run_task("source_archive", options, tmp_path)[0]
     assert Path(result["archive"]).parent == tmp_path / "cache"
