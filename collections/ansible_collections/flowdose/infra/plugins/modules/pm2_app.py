@@ -141,7 +141,7 @@ class Pm2:
 
     def __init__(self, module: AnsibleModule) -> None:
         self._module = module
-        self._home = Path(module.params["pm2_home"]).expanduser()
+        self._home = Path(module.params["pm2_home"])
         node = module.params["node"]
         self._command = [node, os.path.join(module.params["pm2"], "bin", "pm2")]
         # pm2 hands the caller's environment on to what it starts: give it as little as possible
