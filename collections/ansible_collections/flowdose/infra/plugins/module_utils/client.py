@@ -61,8 +61,8 @@ HINTS = {
 class CloudError(Exception):
     """Something could not be done. Says what was attempted, what came back, and what to do about it.
 
-    `status`, `id`, `message` and `request_id` are the API's own when it answered; `ambiguous` means that the request
-    may have had its effect although no success came back. Never contains the token.
+    `status`, `id`, `message` and `request_id` are the API's own when it answered. `ambiguous`: the request may have had
+    its effect although no success came back. `transient`: it may well succeed later. Never contains the token.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class CloudError(Exception):
         request_id: str | None = None,
         hint: str | None = None,
         ambiguous: bool = False,
+        transient: bool = False,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -84,6 +85,7 @@ class CloudError(Exception):
         self.request_id = request_id
         self.hint = hint
         self.ambiguous = ambiguous
+        self.transient = transient or status in TRANSIENT
 
     def __str__(self) -> str:
         answer = self.message
@@ -196,6 +198,7 @@ class Client:
         """One operation of pydo, by its name such as `droplets.create`; the decoded answer, {} when it has no body.
 
         `attempted` completes "Could not ..." in errors. A status of 400 or more raises `CloudError`, whatever it is.
+        `repeatable=True` tells of a POST that does no harm when it is sent twice, because it says what shall be.
         """
         try:
             return attrgetter(operation)(self._connected())(*args, **kwargs) or {}
@@ -293,6 +296,7 @@ class _Pipeline:
 
         client = self._client
         method = request.http_request.method
+        repeatable = request.context.options.pop("repeatable", False) or method in IDEMPOTENT
         limiters = client._limiters(method, urlsplit(request.http_request.url).path)
         waited = 0.0
         attempt = 0
@@ -313,8 +317,9 @@ class _Pipeline:
                     f"the connection broke before an answer came ({client._clean(_root_cause(error))})",
                     hint="Run again: what was done stays done.",
                     ambiguous=True,
+                    transient=True,
                 )
-                if attempt >= ATTEMPTS or method not in IDEMPOTENT:
+                if attempt >= ATTEMPTS or not repeatable:
                     raise failure from error
                 client.sleep(backoff(attempt))
                 continue
@@ -333,7 +338,7 @@ class _Pipeline:
                 waited += delay
                 for limiter in limiters:
                     limiter.pause(delay)
-            elif failure.status in TRANSIENT and method in IDEMPOTENT and attempt < ATTEMPTS:
+            elif failure.transient and repeatable and attempt < ATTEMPTS:
                 client.sleep(backoff(attempt))
             else:
                 raise failure
@@ -368,6 +373,7 @@ class _Pipeline:
         return CloudError(
             f"{client.api_url} cannot be reached ({cause})",
             hint="Check `api_url` or DIGITALOCEAN_API_URL and the network (for localcloud: localcloud status).",
+            transient=True,
         )
 
 

@@ -163,10 +163,7 @@ class Cloud:
             self.once(("tag", tag), lambda tag=tag: self._create_tag(tag))  # type: ignore[misc]
 
     def _create_tag(self, tag: str) -> dict[str, Any]:
-        def send() -> dict[str, Any]:
-            return self.client.call(f"create the tag {tag}", "tags.create", body={"name": tag})
-
-        return self.settle(send, send)
+        return self.client.call(f"create the tag {tag}", "tags.create", body={"name": tag}, repeatable=True)
 
     def settle(self, send: Callable[[], T], look: Callable[[], T | None]) -> T:
         """Send a POST whose effect must come exactly once.
@@ -234,7 +231,7 @@ class Cloud:
                         return seen
                 except CloudError as error:
                     # An outage of the API need not end the wait for what goes on behind it.
-                    if error.status in (401, 403) or self.monotonic() - last_answer > TOLERANCE:
+                    if not error.transient or self.monotonic() - last_answer > TOLERANCE:
                         raise
                     state = "unknown, the API does not answer"
                 elapsed = self.monotonic() - start
@@ -266,7 +263,7 @@ class Resource:
     references: ClassVar[dict[str, type[Resource]]] = {}  # keys that hold the name, or names, of other resources
     taggable: ClassVar[str | None] = None  # its resource_type in the tag API
     findable: ClassVar[bool] = True  # by its name alone, with the API token
-    stateful: ClassVar[bool] = False  # holds data; deleted only when declared absent
+    stateful: ClassVar[bool] = False  # holds what is lost when it is deleted
     container: ClassVar[bool] = False  # is deleted after what it refers to, not before
     in_use_statuses: ClassVar[frozenset[int]] = frozenset()  # answers to a deletion that mean: not yet, still in use
 
@@ -402,7 +399,7 @@ class Resource:
             self.kind,
             self.name,
             action,
-            IRREVERSIBLE if action == "delete" else max(impacts, key=IMPACTS.index, default=NONE),
+            IRREVERSIBLE if action == "delete" and self.stateful else max(impacts, key=IMPACTS.index, default=NONE),
             [self._shown(change) for change in changes],
         )
         return self.entry
@@ -521,14 +518,10 @@ class Resource:
         self.cloud.ensure_tags(added)
         for tag in added:
             attempted = f"tag {self.title} with {tag}"
-            self._repeatable(lambda: self.client.call(attempted, "tags.assign_resources", tag, body=body))  # noqa: B023
+            self.client.call(attempted, "tags.assign_resources", tag, body=body, repeatable=True)
         for tag in change.before:
             if tag not in change.after:
                 self.client.call(f"take the tag {tag} off {self.title}", "tags.unassign_resources", tag, body=body)
-
-    def _repeatable(self, send: Callable[[], T]) -> T:
-        """A POST that may be sent twice, because it says what shall be."""
-        return self.cloud.settle(send, send)
 
     def _delete(self) -> None:
         facts = self.existing

@@ -15,7 +15,7 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .client import CLIENT_OPTIONS, CloudError
-from .resource import HIDDEN, STATE_OPTION, TIMEOUT_OPTION, Cloud, Facts, PlanEntry, Resource, show
+from .resource import HIDDEN, IRREVERSIBLE, STATE_OPTION, TIMEOUT_OPTION, Cloud, Facts, PlanEntry, Resource, show
 from .resources.database_cluster import DatabaseCluster
 from .resources.domain import Domain
 from .resources.domain_record import DomainRecord
@@ -278,7 +278,7 @@ def render_plan(environment: str, entries: list[PlanEntry]) -> str:
         if entry.action == "unmanaged":
             rows.append((entry, "tagged as of this environment, but not declared: left alone"))
         elif entry.action == "delete":
-            rows.append((entry, "everything in it is lost"))
+            rows.append((entry, "all that it holds is lost" if entry.impact == IRREVERSIBLE else ""))
         elif entry.action != "none":
             rows.append((entry, _render_changes(entry)))
     kinds = max((len(row[0].kind) for row in rows), default=0)

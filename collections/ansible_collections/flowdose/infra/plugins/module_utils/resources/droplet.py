@@ -47,6 +47,7 @@ class Droplet(Resource):
     required_for_create = ("region", "size", "image")
     references: ClassVar = {"vpc": Vpc, "ssh_keys": SshKey}
     taggable = "droplet"
+    stateful = True
 
     @classmethod
     def normalise(cls, desired: Facts) -> Facts:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Any, ClassVar
 
 from ..client import CloudError
@@ -147,8 +148,8 @@ def _normalise_rule(rule: dict[str, Any]) -> dict[str, Any]:
     # "0" is how some answers spell all ports; icmp has none.
     if protocol == "icmp" or ports in ("0", "1-65535"):
         ports = "all"
-    low, dummy, high = ports.partition("-")
-    if ports != "all" and not (low.isdigit() and (not high or (high.isdigit() and int(low) < int(high) <= 65535))):
+    numbers = [int(number) for number in ports.split("-")] if re.fullmatch(r"\d+(-\d+)?", ports) else []
+    if ports != "all" and not (numbers and numbers == sorted(set(numbers)) and numbers[-1] <= 65535):
         raise CloudError(f"ports {ports!r} is neither a port, nor a range such as 8000-9000, nor all")
     peers = {key: sorted(set(rule.get(key) or [])) for key in ("tags", "droplets")}
     addresses = sorted({_normalise_address(address) for address in rule.get("addresses") or []})

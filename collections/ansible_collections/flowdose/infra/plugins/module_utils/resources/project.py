@@ -118,7 +118,7 @@ class Project(Resource):
         id = self.existing["id"]
         attempted = f"move {', '.join(members)} to {self.title}"
         body = {"resources": [self._urn(member) for member in members]}
-        answer = self._repeatable(lambda: self.client.call(attempted, "projects.assign_resources", id, body=body))
+        answer = self.client.call(attempted, "projects.assign_resources", id, body=body, repeatable=True)
         # One status for each, in an answer that is a success as a whole.
         refused = {
             item["urn"]: item["status"]

@@ -74,7 +74,7 @@ class Vpc(Resource):
 
     def create(self) -> dict[str, Any]:
         # Two at once in one region fail.
-        with self.cloud.lock(("vpc", self.desired["region"])):
+        with self.cloud.lock(("create a VPC", self.desired["region"])):
             return self.client.call(f"create {self.title}", "vpcs.create", body=self.desired)["vpc"]
 
     def update(self, changes: dict[str, Change]) -> None:

@@ -50,6 +50,13 @@ def test_a_post_is_never_repeated_blindly(account: Any, status: int) -> None:
     assert account.written() == ["POST /v2/droplets"]
 
 
+@pytest.mark.parametrize("fault", [{"status": 502, "effect": True}, {"reset": "after"}, {"reset": "before"}])
+def test_a_post_that_does_no_harm_twice_may_be_repeated(account: Any, fault: dict[str, Any]) -> None:
+    account.server.fault("POST /v2/tags", count=2, **fault)
+    account.client().call("create the tag a", "tags.create", body={"name": "a"}, repeatable=True)
+    assert account.written() == ["POST /v2/tags"] * 3
+
+
 def test_a_broken_connection_after_a_post_is_ambiguous(account: Any) -> None:
     account.server.fault("POST /v2/droplets", reset="after")
     with pytest.raises(CloudError) as caught:

@@ -70,6 +70,7 @@ class Thing(Resource):
     immutable: ClassVar = {"place": "Carry it there yourself."}
     later = frozenset({"labels"})
     required_for_create = ("colour",)
+    stateful = True
 
     @classmethod
     def flatten(cls, raw: dict[str, Any]) -> Facts:
@@ -246,6 +247,14 @@ class TestWait:
         with pytest.raises(CloudError, match="bad gateway"):
             self.wait(look)
         assert 120 < SHELF.now < 160
+
+    def test_what_is_found_ends_it_at_once(self) -> None:
+        def failed(seen: Any) -> bool:
+            raise CloudError("the action ended with status errored")
+
+        with pytest.raises(CloudError, match="errored"):
+            SHELF.cloud().wait("thing", lambda: 1, failed, str)
+        assert SHELF.now == 0
 
     def test_a_token_that_is_not_valid_any_more_does_at_once(self) -> None:
         def look() -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.flowdose.infra.plugins.module_utils.client import CloudError
+from ansible_collections.flowdose.infra.plugins.module_utils.client import Client, CloudError
 from ansible_collections.flowdose.infra.plugins.module_utils.resource import Resource
 from ansible_collections.flowdose.infra.plugins.module_utils.resources.database_cluster import (
     DatabaseCluster,
@@ -76,7 +76,7 @@ def test_life(account: Any, kind: type[Resource], first: dict[str, Any], change:
     name = (first | change)["name"]
     gone = account.converge(kind, name=name, state="absent")
     assert gone.entry.action == "delete"
-    assert gone.entry.impact == "irreversible"
+    assert gone.entry.impact == ("irreversible" if kind.stateful else "none")
     assert gone.result() is None
 
 
@@ -214,6 +214,24 @@ class TestDroplet:
         found = account.resource(Droplet, **DROPLET)
         assert found.plan().action == "none"
         assert found.result()["status"] == "active"
+
+    def test_an_action_that_ends_in_an_error_is_not_waited_for(
+        self, account: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        droplet = account.converge(Droplet, **DROPLET)
+        call = Client.call
+
+        def errored(client: Client, attempted: str, operation: str, *args: Any, **kwargs: Any) -> Any:
+            answer = call(client, attempted, operation, *args, **kwargs)
+            return {"action": {**answer["action"], "status": "errored"}} if operation == "actions.get" else answer
+
+        monkeypatch.setattr(Client, "call", errored)
+        start = account.server.clock.now()
+        with pytest.raises(
+            CloudError, match="Could not enable backups droplet one: the action ended with status errored"
+        ):
+            droplet._action("enable_backups", lambda facts: False)
+        assert account.server.clock.now() - start < 120
 
     def test_one_that_is_just_being_made_is_waited_for(self, account: Any) -> None:
         """An interrupted run left it behind."""

@@ -286,7 +286,7 @@ def test_the_plan_as_a_table() -> None:
     entries = [
         PlanEntry("droplet", "backend", "update", "power-off", [Change("size", "s-1vcpu-1gb", "s-2vcpu-4gb")]),
         PlanEntry("vpc", "net", "create", changes=[Change("name", None, "net"), Change("region", None, "fra1")]),
-        PlanEntry("vpc", "old", "delete", "irreversible", [Change("state", "present", "absent")]),
+        PlanEntry("droplet", "old", "delete", "irreversible", [Change("state", "present", "absent")]),
         PlanEntry("droplet", "stray", "unmanaged"),
         PlanEntry("domain", "example.test", "none"),
     ]
@@ -294,6 +294,6 @@ def test_the_plan_as_a_table() -> None:
         "Plan for test: 1 to create, 1 to update, 1 to delete, 1 unchanged, 1 unmanaged",
         "  ~ update    droplet  backend  [power-off] size: s-1vcpu-1gb -> s-2vcpu-4gb",
         "  + create    vpc      net      region=fra1",
-        "  - delete    vpc      old      [irreversible] everything in it is lost",
+        "  - delete    droplet  old      [irreversible] all that it holds is lost",
         "  ? unmanaged droplet  stray    tagged as of this environment, but not declared: left alone",
     ]
