@@ -102,8 +102,8 @@ class Shop:
             proves = "an admin can log in: the cookie passes the proxy, the session store (Valkey) keeps it"
             checks.append(Check("session", f"{api}/auth/session", proves, self.session))
         checks.append(Check("storefront", store, "a visitor gets the shop's page and its program", self.storefront))
-        if self.health_path:
-            target = store + self.health_path
+        if self.health_path not in (None, "", "/"):  # the page itself has been asked for, with cookies
+            target = f"{store}{self.health_path}"
             checks.append(
                 Check("storefront health", target, "the storefront says that it is well", self.storefront_health)
             )
@@ -236,7 +236,7 @@ class Shop:
         return self._page(self.store_url, self._browser(), "see the storefront's log")
 
     def storefront_health(self) -> str:
-        answer = self._ask(self.store_url + (self.health_path or ""))
+        answer = self._ask(f"{self.store_url}{self.health_path}")
         if answer.status != 200:
             raise Failed(answer.explanation)
         return "HTTP 200"

@@ -12,7 +12,8 @@ description:
   - Looks at a shop as its visitors do, and says of each thing what it proves. Medusa's C(/health) is a constant and
     proves little.
   - It looks at TLS certificates, the redirect from HTTP, regions and a priced product by the publishable key, a
-    product's image, CORS, the admin's page, an admin's session, the storefront's page, and ports that must not answer.
+    product's image, CORS, the admin's page, an admin's session, the storefront's page, and ports that must not
+    answer.
   - All checks run at once, each again until it succeeds or O(timeout) is over. Fails with a table of all checks when
     one of them fails.
   - Runs wherever visitors could be, usually on the controller.
@@ -42,7 +43,9 @@ options:
     description: The password of O(admin_email).
     type: str
   store_health_path:
-    description: A route of the storefront that answers 200 when it is well. Without it, that is not checked.
+    description:
+      - A route of the storefront that answers 200 when it is well. Without it, or with V(/), only the page is
+        checked.
     type: str
   ca_file:
     description: A CA to trust beside those of the system.

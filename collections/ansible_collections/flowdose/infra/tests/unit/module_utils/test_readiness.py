@@ -139,6 +139,12 @@ def test_redirect_to_https(shop: Shop, tmp_path: Path) -> None:
     assert names.count("redirect") == 1  # not for addresses that name a port
 
 
+def test_the_page_is_not_asked_twice(shop: Shop) -> None:
+    names = [check.name for check in dataclasses.replace(shop, health_path="/", admin_email=None).checks()]
+    assert "storefront health" not in names
+    assert "session" not in names
+
+
 def test_ports_that_must_be_closed(shop: Shop) -> None:
     port = int(shop.store_url.rpartition(":")[2])
     with pytest.raises(Failed, match=f"port {port} answers from outside"):
