@@ -8,12 +8,13 @@ It answers at 10.77.0.3 for droplets and the ACME server; the host itself gets t
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
 from localcloud import hosts
 from localcloud.hosts import Podman
-from localcloud.machines import DnsRecord, MachineError
+from localcloud.machines import DnsRecord
 
 CONTAINER = "localcloud-dns"
 CLOUD_ZONE = "localcloud.test"
@@ -41,6 +42,8 @@ def write_zones(folder: Path, zones: dict[str, list[DnsRecord]], serial: int) ->
         leftover.unlink()
     for file in folder.iterdir():
         file.chmod(0o644)
+        # BIND skips files that are not newer than its last load, which two changes in one moment would not be
+        os.utime(file, (serial, serial + 3600))
 
 
 def zone_text(zone: str, records: list[DnsRecord], serial: int) -> str:
@@ -81,20 +84,22 @@ def _configuration(zones: list[str], forwarders: list[str]) -> str:
 
 def reload(podman: Podman, zones: list[str], serial: int) -> None:
     """Have the running server take up the files; returns when it serves them."""
-    for zone in zones:
-        try:
-            podman("exec", CONTAINER, "named-checkzone", "-k", "ignore", "-q", zone, f"/zones/{zone}.zone")
-        except MachineError:
-            words = podman(
-                "exec", CONTAINER, "sh", "-c", f"named-checkzone -k ignore {zone} /zones/{zone}.zone || true"
-            )
-            raise MachineError(f"the records of {zone} are no valid zone: {words.strip()}") from None
-    podman("exec", CONTAINER, "rndc", "reconfig")
-    podman("exec", CONTAINER, "rndc", "reload")
-    if zones:
-        # zones are loaded in the background: served is what carries the new serial
-        checks = " && ".join(f"rndc zonestatus {zone} | grep -q 'serial: {serial}$'" for zone in zones)
-        podman("exec", CONTAINER, "sh", "-c", f"for i in $(seq 50); do {checks} && exit 0; sleep 0.1; done; exit 1")
+    # zones are loaded in the background: served is what carries the new serial
+    script = f"""
+        for zone in {" ".join(zones)}; do
+            named-checkzone -k ignore $zone /zones/$zone.zone > /tmp/check 2>&1 || {{ cat /tmp/check >&2; exit 1; }}
+        done
+        rndc reconfig && rndc reload || exit 1
+        for zone in {" ".join(zones)}; do
+            for i in $(seq 100); do
+                rndc zonestatus $zone 2>/dev/null | grep -q 'serial: {serial}$' && continue 2
+                sleep 0.05
+            done
+            echo "$zone has not been loaded" >&2
+            exit 1
+        done
+    """
+    podman("exec", CONTAINER, "sh", "-c", script)
 
 
 def new_serial(previous: int) -> int:

@@ -60,6 +60,7 @@ class PodmanMachines:
         self._images: dict[str, str] = {}
         self._droplet_image = ""
         self._lock = threading.RLock()  # guards the dictionaries below
+        self._dns_lock = threading.Lock()
         self._start_lock = threading.Lock()  # netavark 1.4 does not serialise its iptables calls
         self._vpcs: dict[str, VpcSpec] = {}
         self._droplets: dict[int, DropletSpec] = {}
@@ -386,11 +387,11 @@ class PodmanMachines:
     # -- names and objects --
 
     def set_dns(self, zones: dict[str, list[DnsRecord]]) -> None:
-        with self._lock:
+        with self._dns_lock:
             self._zones = dict(zones)
             served = self._write_zones()
             dns.reload(self._podman, sorted(served), self._serial)
-            self._write_hosts()
+        self._write_hosts()
 
     def _write_zones(self) -> dict[str, list[DnsRecord]]:
         zone = dns.CLOUD_ZONE
@@ -405,10 +406,9 @@ class PodmanMachines:
         return served
 
     def _write_hosts(self) -> None:
-        with self._lock:
-            # database hosts are for droplets; the host looks at its cloud from outside
-            zones = {name: records for name, records in self._zones.items() if not name.endswith(dns.CLOUD_ZONE)}
-            entries = dns.host_entries(zones)
+        # database hosts are for droplets; the host looks at its cloud from outside
+        zones = {name: records for name, records in self._zones.items() if not name.endswith(dns.CLOUD_ZONE)}
+        entries = dns.host_entries(zones)
         hosts.write_hosts([*entries, (ACME_ADDRESS, acme.HOST), *((GATEWAY, name) for name in self._spaces.names())])
 
     def set_spaces_keys(self, keys: dict[str, tuple[str, dict[str, str]]]) -> None:
