@@ -186,7 +186,7 @@ def up(state: State, arguments: argparse.Namespace) -> int:
     before = state.lock.holder()
     if before:
         print(f"The last server (process {before['pid']}) ended without `localcloud down`: taking over what it left.")
-        if options.api_only and not before.get("api_only"):
+        if options.api_only and (state.directory / "machines").exists():
             print("Its machines are removed, because this start is --api-only.")
             _remove_machines(state)
     state.directory.mkdir(parents=True, exist_ok=True)
@@ -348,7 +348,7 @@ def down(state: State, arguments: argparse.Namespace) -> int:
     if state.running:
         print("Stopping the server ...", flush=True)
         _stop(state, int(before["pid"]))
-    if not before.get("api_only"):
+    if (state.directory / "machines").exists():
         print("Removing what is left of its machines ...", flush=True)
         _remove_machines(state)
     _remove_state(state)
