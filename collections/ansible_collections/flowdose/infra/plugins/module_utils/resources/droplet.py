@@ -173,7 +173,7 @@ class Droplet(Resource):
         """Start an action; wait until it has ended and the droplet has become what it was meant to."""
         droplet = self.existing["id"]
         doing = type.replace("_", " ")
-        attempted = f"{doing} {self.title}"
+        attempted = f"{doing} of {self.title}" if type.startswith(("enable_", "disable_")) else f"{doing} {self.title}"
 
         def observe() -> Facts:
             raw = self.read({"id": droplet})

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,15 +119,19 @@ def playbook(scaled: Any, tmp_path: Path) -> Any:
     """Run a play with one stack task by `ansible-playbook`, access given by the action group's defaults."""
     right = {"token": scaled.server.token, "api_url": scaled.server.endpoint, "ca_file": str(scaled.server.ca_file)}
 
-    def run(*arguments: str, access: dict[str, str] | None = None, **data: Any) -> tuple[int, str]:
+    def run(
+        *arguments: str, access: dict[str, str] | None = None, tasks: Sequence[dict[str, Any]] = (), **data: Any
+    ) -> tuple[int, str]:
         play = {
             "hosts": "localhost",
             "connection": "local",
             "gather_facts": False,
+            "vars": {"ansible_python_interpreter": sys.executable},
             "module_defaults": {"group/flowdose.infra.all": right if access is None else access},
             "tasks": [
                 {"name": "Make it so", "flowdose.infra.stack": {"environment": "test", **data}, "register": "made"},
                 {"ansible.builtin.debug": {"var": "made"}, "when": "made is defined"},
+                *tasks,
             ],
         }
         file = tmp_path / "play.yml"
@@ -145,6 +150,24 @@ def playbook(scaled: Any, tmp_path: Path) -> Any:
         return done.returncode, done.stdout
 
     return run
+
+
+def test_a_module_in_a_process_of_its_own(playbook: Any, scaled: Any) -> None:
+    """Shipped as Ansible ships it: with all that it imports."""
+    tasks = [
+        {
+            "flowdose.infra.project": {
+                "name": "shop",
+                "purpose": "Web Application",
+                "resources": ["domain:example.test"],
+            }
+        },
+        {"flowdose.infra.database_cluster_info": {}},
+    ]
+    status, output = playbook("-v", tasks=tasks, domains=[{"name": "example.test"}])
+    assert status == 0, output
+    assert '"purpose": "Web Application"' in output
+    assert '"clusters": []' in output
 
 
 def test_the_stack_in_a_playbook(playbook: Any, scaled: Any) -> None:
