@@ -39,6 +39,8 @@ YARN_CLASSIC = "1.22.22"
 
 ID_LENGTH = 12
 
+HOOK_VARIABLES = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY"}
+
 
 class SourceError(Exception):
     """A source that cannot be deployed. The text says which, why, and what to do; never a credential."""
@@ -148,15 +150,18 @@ def git(
         "http.lowSpeedLimit": "1000",
         "http.lowSpeedTime": "30",
     }
-    environment = os.environ | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    # Inside a hook, git's own variables name the repository of the hook.
+    inherited = {name: value for name, value in os.environ.items() if name not in HOOK_VARIABLES}
+    environment = inherited | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     environment.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=15")
     if address and address.user:
         environment |= {"FLOWDOSE_GIT_USER": address.user, "FLOWDOSE_GIT_PASSWORD": address.password}
         helper = 'printf "username=%s\\npassword=%s\\n" "$FLOWDOSE_GIT_USER" "$FLOWDOSE_GIT_PASSWORD"'
         settings["credential.helper"] = f"!f() {{ {helper}; }}; f"
-    for number, (key, value) in enumerate(settings.items()):
+    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)  # after those of the caller
+    for number, (key, value) in enumerate(settings.items(), first):
         environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    environment["GIT_CONFIG_COUNT"] = str(len(settings))
+    environment["GIT_CONFIG_COUNT"] = str(first + len(settings))
     try:
         return subprocess.run(
             ["git", "-C", str(repository), *arguments],
@@ -271,21 +276,29 @@ def _tree_of_folder(folder: Path, subfolder: str) -> Tree:
 
 def _names(top: Path) -> Iterator[str]:
     """The files below `top`: in a git work tree the tracked ones and those not ignored, else all but builds' own."""
-    listings = []
-    for option in (["--cached"], ["--others", "--exclude-standard"]):
-        result = git(["ls-files", "-z", *option], top)
-        if result.returncode != 0:
-            break
-        listings.append([name for name in result.stdout.decode(errors="surrogateescape").split("\0") if name])
-    if len(listings) < 2:
+    if not _in_work_tree(top):
         yield from _walk(top, "")
         return
-    tracked, others = listings
-    for name in tracked + [name for name in others if _is_source(name)]:
-        # A submodule is listed as one name.
-        yield from (
-            _walk(top, name.rstrip("/") + "/") if (top / name).is_dir() and not (top / name).is_symlink() else [name]
-        )
+    for option in (["--cached"], ["--others", "--exclude-standard"]):
+        listing = _succeed(git(["ls-files", "-z", *option], top), f"list the files of {top}")
+        for name in listing.decode(errors="surrogateescape").split("\0"):
+            if not name or (option != ["--cached"] and not _is_source(name)):
+                continue
+            path = top / name
+            if path.is_dir() and not path.is_symlink():  # a submodule is listed as one name
+                yield from _walk(top, name.rstrip("/") + "/")
+            else:
+                yield name
+
+
+def _in_work_tree(top: Path) -> bool:
+    if shutil.which("git") is None:
+        return False
+    inside = git(["rev-parse", "--is-inside-work-tree"], top)
+    if inside.returncode != 0 and b"not a git repository" not in inside.stderr:
+        _succeed(inside, f"ask git about {top}")
+    # A folder that its repository ignores as a whole is on its own.
+    return inside.stdout.strip() == b"true" and git(["check-ignore", "--quiet", "."], top).returncode != 0
 
 
 def _walk(top: Path, prefix: str) -> Iterator[str]:

@@ -116,6 +116,27 @@ def test_folder_in_a_work_tree_takes_what_is_not_ignored(repository: Path, tmp_p
         archive(backend, tmp_path / "cache")
 
 
+def test_folder_that_its_repository_ignores(repository: Path, app: Path, tmp_path: Path) -> None:
+    (repository / ".gitignore").write_text("/local/\n")
+    shutil.copytree(app, repository / "local/app")
+    assert archive(repository / "local/app", tmp_path / "cache") == archive(app, tmp_path / "cache")
+
+
+def test_folder_without_git(app: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = archive(app, tmp_path / "cache")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert archive(app, tmp_path / "cache") == expected
+
+
+def test_inside_a_hook_of_another_repository(
+    repository: Path, app: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DIR", str(repository / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(repository))
+    _identity, path = archive(app, tmp_path / "cache")
+    assert names(path) == ["package.json", "src/index.ts", "yarn.lock"]
+
+
 def test_commit_of_a_repository(repository: Path, tmp_path: Path) -> None:
     head = run_git(repository, "rev-parse", "HEAD")
     write(repository, {"backend/later.ts": ""})
@@ -280,6 +301,8 @@ def test_credentials_are_taken_out_of_the_address() -> None:
 
 
 def test_credentials_reach_git_by_its_helper_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"COUNT": "1", "KEY_0": "user.name", "VALUE_0": "kept"}.items():
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
     calls: list[tuple[list[str], dict[str, str]]] = []
     real_run = subprocess.run
 
@@ -293,6 +316,7 @@ def test_credentials_reach_git_by_its_helper_only(tmp_path: Path, monkeypatch: p
     assert not any("cret" in argument for arguments, _env in calls for argument in arguments)
     environment = calls[-1][1]
     count = int(environment["GIT_CONFIG_COUNT"])
+    assert environment["GIT_CONFIG_VALUE_0"] == "kept"
     settings = {environment[f"GIT_CONFIG_KEY_{n}"]: environment[f"GIT_CONFIG_VALUE_{n}"] for n in range(count)}
     helper = settings["credential.helper"].removeprefix("!")
     answer = real_run(["sh", "-c", helper], env=environment, capture_output=True, text=True, check=True)
