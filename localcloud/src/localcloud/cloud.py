@@ -159,6 +159,8 @@ class Cloud:
         self.store.clear()
         self.state["next_id"] = ids
         self._open_account(key)
+        if self.machines is not None:
+            self.queues.run("spaces", self.machines.empty_spaces)
         self.changed()
 
     def _open_account(self, spaces_key: dict[str, Any] | None = None) -> None:

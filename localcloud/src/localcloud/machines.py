@@ -151,6 +151,9 @@ class Machines(Protocol):
     def set_spaces_keys(self, keys: dict[str, tuple[str, dict[str, str]]]) -> None:
         """access_key -> (secret_key, {bucket or "": read|readwrite|fullaccess}); replaces the whole set."""
 
+    def empty_spaces(self) -> None:
+        """Remove every bucket with all that is in it."""
+
     def buckets_with_policy(self) -> frozenset[str]:
         """Buckets that no limited key may be made for. Does not block: called from the event loop."""
 
@@ -199,6 +202,8 @@ class NoMachines:
     def set_dns(self, zones: dict[str, list[DnsRecord]]) -> None: ...
 
     def set_spaces_keys(self, keys: dict[str, tuple[str, dict[str, str]]]) -> None: ...
+
+    def empty_spaces(self) -> None: ...
 
     def buckets_with_policy(self) -> frozenset[str]:
         return frozenset()

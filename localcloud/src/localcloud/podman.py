@@ -21,15 +21,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from localcloud import acme, databases, dns, droplets, hosts, images
+from localcloud import acme, databases, dns, droplets, hosts, images, spaces
 from localcloud.hosts import Podman
 from localcloud.machines import ClusterSpec, DnsRecord, DropletSpec, FilterRule, MachineError, VpcSpec
 from localcloud.network import (
     ACME_ADDRESS,
     DNS_ADDRESS,
     GATEWAY,
-    OBJECT_STORE_ADDRESS,
-    PUBLIC_NETWORK,
     Guard,
     Networks,
     PacketFilter,
@@ -37,7 +35,6 @@ from localcloud.network import (
     load_bridge_filter,
     vpc_network,
 )
-from localcloud.spaces import Spaces
 from localcloud.tls import Authority
 
 logger = logging.getLogger(__name__)
@@ -56,7 +53,7 @@ class PodmanMachines:
         self._podman = Podman(self._folder)
         self._networks = Networks(self._podman)
         self._filter = PacketFilter()
-        self._spaces = Spaces(self._podman, self._folder / "spaces", self._write_hosts)
+        self._spaces = spaces.Spaces(self._podman, self._folder / "spaces", self._write_hosts)
         self._images: dict[str, str] = {}
         self._droplet_image = ""
         self._lock = threading.RLock()  # guards the dictionaries below
@@ -86,14 +83,14 @@ class PodmanMachines:
         hosts.remember_host(self._folder / "host.json")
         self._remove_foreign_leftovers()
         self._images = images.ensure_images(self._podman, report)
-        authority = Authority.load_or_create(self._authority_folder, "ca", "localcloud")
-        self._droplet_image = images.droplet_layer(self._podman, authority.certificate_pem)
+        self._authority = Authority.load_or_create(self._authority_folder, "ca", "localcloud")
+        self._droplet_image = images.droplet_layer(self._podman, self._authority.certificate_pem)
         report("starting networks, DNS, ACME and Spaces")
         load_bridge_filter()
         self._networks.ensure_public()
         self._start_dns()
         self._start_acme()
-        self._spaces.start(self._ensure_container, self._images["services"], authority)
+        self._spaces.start(self._ensure_container, self._images["services"], self._authority)
         self._apply_filter()
         self._watch()
 
@@ -414,8 +411,11 @@ class PodmanMachines:
     def set_spaces_keys(self, keys: dict[str, tuple[str, dict[str, str]]]) -> None:
         self._spaces.set_keys(keys)
 
+    def empty_spaces(self) -> None:
+        self._podman.remove(spaces.CONTAINER)
+        self._spaces.forget()
+        self._spaces.start(self._ensure_container, self._images["services"], self._authority)
+        self._write_hosts()
+
     def buckets_with_policy(self) -> frozenset[str]:
         return self._spaces.buckets_with_policy()
-
-
-__all__ = ["OBJECT_STORE_ADDRESS", "PUBLIC_NETWORK", "PodmanMachines"]

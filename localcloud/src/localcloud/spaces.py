@@ -16,6 +16,7 @@ import hmac
 import json
 import re
 import secrets
+import shutil
 import ssl
 import threading
 import time
@@ -230,6 +231,11 @@ class Spaces:
             self._loop.call_soon_threadsafe(self._stopped.set)
             self._thread.join(10)
         self._thread = self._loop = None
+
+    def forget(self) -> None:
+        """Remove all data; the object store must not run. `start` makes it anew."""
+        shutil.rmtree(self._folder / "data", ignore_errors=True)
+        (self._folder / "buckets.json").unlink(missing_ok=True)
 
     # -- keys and buckets --
 
