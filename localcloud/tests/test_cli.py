@@ -222,3 +222,11 @@ def test_requests_faults_reset(command: Command) -> None:
     assert command("requests") == ""
     assert command("fault", "--list") == ""
     assert command.api("GET", "/v2/tags").json()["tags"] == []
+
+
+def test_down_removes_nothing_that_is_not_its_own(command: Command) -> None:
+    command.state.mkdir()
+    (command.state / "thesis.txt").write_text("years of work")
+    command.up()
+    command("down")
+    assert [path.name for path in command.state.iterdir()] == ["thesis.txt"]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.cloud import DNS_ADDRESS
-from localcloud.daemon import FAILED, HOST, READY, Options, ServerLock, Stages
+from localcloud.daemon import FAILED, FILES, HOST, READY, Options, ServerLock, Stages
 from localcloud.machines import MachineError
 
 DEFAULT_PORT = 8443
@@ -386,8 +387,16 @@ def _remove_machines(state: State) -> None:
 
 
 def _remove_state(state: State) -> None:
-    """Everything that belongs to the cloud, secrets first of all. Only a directory of ours has a server.lock."""
-    shutil.rmtree(state.directory)
+    """Everything that is ours, and nothing else: `--state` may name a directory that has other things in it."""
+    for name in FILES:
+        path = state.directory / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+            path.with_name(f"{name}.new").unlink(missing_ok=True)  # of a write that a kill cut short
+    with contextlib.suppress(OSError):
+        state.directory.rmdir()
 
 
 # -- command line ----------------------------------------------------------------------------------------------------

@@ -45,6 +45,11 @@ from localcloud.tls import write_private
 logger = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
+# What `down` removes: secrets first, last the lock, which says that the rest may be there.
+FILES = (
+    *("credentials.json", "state.json", "ca-key.pem", "database-ca-key.pem", "server-key.pem", "requests.jsonl"),
+    *("ca.pem", "database-ca.pem", "server.pem", "machines", "stages", "server.log", "server.lock"),
+)
 READY = "ready"
 FAILED = "failed: "
 # A real droplet's id is never given twice. Neither is ours, even after `down`: clients pin host keys by it.
