@@ -91,7 +91,7 @@ class Cluster:
         ]
 
     def wait(self) -> None:
-        """Return when the server answers on its own socket or port; health checks come from inside, past all filters."""
+        """Return when the server answers; health checks come from inside, past all filters."""
         deadline = time.monotonic() + _START_TIMEOUT
         while True:
             try:
@@ -103,9 +103,7 @@ class Cluster:
             except MachineError as error:
                 if time.monotonic() > deadline or not self._podman.container_pid(self.container):
                     words = self._podman("logs", "--tail=15", self.container)
-                    raise MachineError(
-                        f"the database cluster {self._spec.name} did not start: {error}\n{words}"
-                    ) from None
+                    raise MachineError(f"cluster {self._spec.name} did not start: {error}\n{words}") from None
                 time.sleep(0.2)
 
     def configure(self) -> None:
@@ -161,20 +159,22 @@ include = '/cluster/run/settings.conf'
         psql = ("psql", "-X", "-q", "-A", "-t", "-p", str(self._spec.port), "-d", database)
         return self._podman("exec", "--interactive", self.container, *command, *psql, stdin=script).strip()
 
+    def _has_role(self, name: str) -> bool:
+        return name in self._sql("SELECT rolname FROM pg_roles").splitlines()
+
     def set_user(self, name: str, password: str) -> None:
         if self._spec.engine != "pg":
             if name != self._spec.admin_user:
                 raise MachineError(_VALKEY_USERS_NOTE)
             self._valkey(f"CONFIG SET requirepass {_valkey_word(password)}")
             return
-        exists = self._sql(f"SELECT 1 FROM pg_roles WHERE rolname = {literal(name)}")
-        verb = "ALTER" if exists else "CREATE"
+        verb = "ALTER" if self._has_role(name) else "CREATE"
         self._sql(f"{verb} ROLE {identifier(name)} LOGIN PASSWORD {literal(password)}")
 
     def delete_user(self, name: str) -> None:
         if self._spec.engine != "pg":
             raise MachineError(_VALKEY_USERS_NOTE)
-        if not self._sql(f"SELECT 1 FROM pg_roles WHERE rolname = {literal(name)}"):
+        if not self._has_role(name):
             return
         for database in self._sql("SELECT datname FROM pg_database WHERE datallowconn").splitlines():
             admin = identifier(self._spec.admin_user)
@@ -182,7 +182,7 @@ include = '/cluster/run/settings.conf'
         self._sql(f"DROP ROLE {identifier(name)}")
 
     def create_database(self, name: str) -> None:
-        if not self._sql(f"SELECT 1 FROM pg_database WHERE datname = {literal(name)}"):
+        if name not in self._sql("SELECT datname FROM pg_database").splitlines():
             self._sql(f"CREATE DATABASE {identifier(name)} OWNER {identifier(self._spec.admin_user)}")
 
     def delete_database(self, name: str) -> None:

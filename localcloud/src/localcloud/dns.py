@@ -62,9 +62,8 @@ def _configuration(zones: list[str], forwarders: list[str]) -> str:
         f'zone "{name}" {{ type primary; file "/zones/{name}.zone"; check-names ignore; }};\n'
         for name in [*zones, _STATIC_ZONE]
     )
-    forward = (
-        f"forward only; forwarders {{ {' '.join(f'{address};' for address in forwarders)} }};" if forwarders else ""
-    )
+    servers = " ".join(f"{address};" for address in forwarders)
+    forward = f"forward only; forwarders {{ {servers} }};" if forwarders else ""
     return f"""options {{
   directory "/var/cache/bind";
   listen-on {{ any; }};

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Droplets: containers that boot systemd from a disk of their own.
 
-A droplet's disk is an overlay over the image, kept in the state directory: it outlives the container, which is made anew at
-every boot. So power off, resize, a crash and `localcloud down` lose nothing but what was in memory, as with a real machine.
+A droplet's disk is an overlay over the image, kept in the state directory: it outlives the container, which is made
+anew at every boot. So power off, resize and a crash lose nothing but what was in memory, as with a real machine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from localcloud.machines import DropletSpec, MachineError
 from localcloud.network import DNS_ADDRESS, attach, vpc_network
 
 _PREFIX = "localcloud-droplet-"
-# beyond podman's own: what a system of services needs to boot, to sandbox its units, to filter and to look at its network
+# beyond podman's own: what a system needs to boot, to sandbox its units, to filter and to look at its network
 _CAPABILITIES = "SYS_ADMIN,SYS_BOOT,NET_ADMIN,NET_RAW,AUDIT_WRITE,MKNOD,SYS_PTRACE,SYS_NICE,SYS_CHROOT,IPC_LOCK,SETPCAP"
 _BOOT_TIMEOUT = 60.0  # seconds
 # exit statuses of a container with CAP_SYS_BOOT: 128 + the signal by which reboot(2) ends a PID namespace

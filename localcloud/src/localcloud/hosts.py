@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, the flowdose.infra developers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The computer that localcloud runs on: what it lacks, what it can do, and the settings by which it reaches its package sources.
+"""The computer that localcloud runs on: what it lacks, what it can do, and how it reaches its package sources.
 
-Whatever the host needs to fetch packages (mirror, proxy, private authorities), its containers need as well. It is read from
-the host at run time and handed on; nothing of it stands in this package.
+Whatever the host needs to fetch packages (mirror, proxy, private authorities), its containers need as well. It is read
+from the host at run time and handed on; nothing of it stands in this package.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 
 from localcloud.machines import MachineError
 
-# command -> Debian package. netavark calls iptables (podman 4) or nft (podman 5) for NAT; netavark itself is no command on PATH.
+# command -> Debian package; netavark, which is on no PATH, calls iptables (podman 4) or nft (podman 5) for NAT
 REQUIRED_COMMANDS = {
     "podman": "podman",
     "mmdebstrap": "mmdebstrap",
@@ -37,7 +37,7 @@ REQUIRED_FILES = {
     "/usr/lib/podman/netavark": "netavark",
     "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
 }
-# settings that name a CA file: tools with a trust list of their own (pip, requests, node, git) are told of the system's by these
+# settings that name a CA file: tools with a trust list of their own are told of the system's by these
 TLS_VARIABLES = (
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
@@ -51,7 +51,7 @@ TLS_VARIABLES = (
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 SYSTEM_CA_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
-# what of apt's configuration decides whether a source can be reached; the rest (caches, languages) is the container's own affair
+# what of apt's settings decides whether a source can be reached; the rest (caches, languages) is the container's own
 _APT_SETTINGS = re.compile(
     r"^Acquire::((https?|ftp)::.*|Check-Valid-Until|Check-Date|Retries|ForceIPv[46]|Queue-Mode)$", re.IGNORECASE
 )
@@ -104,7 +104,7 @@ def run(
 
 
 class Podman:
-    """podman with a configuration of our own, so that neither the user's settings nor the host's limits come into play."""
+    """podman with a configuration of our own: neither the user's settings nor the host's limits come into play."""
 
     def __init__(self, state_dir: Path) -> None:
         self.state_dir = state_dir
@@ -170,7 +170,7 @@ class Podman:
 
 
 class AptSources:
-    """The host's Debian mirrors, its apt settings, and the lines by which another release is had from the same place."""
+    """The host's Debian mirrors and apt settings, and the lines by which another release is had from the same place."""
 
     def __init__(self) -> None:
         self._targets = self._read()
@@ -316,7 +316,7 @@ def write_hosts(entries: Iterable[tuple[str, str]], path: Path = Path("/etc/host
 
 
 def settle_cgroups() -> None:
-    """Hand controllers that a hybrid cgroup tree left to version 2 to version 1, as the others are: crun refuses a mixture.
+    """Give version 1 the controllers that a hybrid cgroup tree left to version 2: crun refuses a mixture.
 
     Only on hosts without systemd as PID 1; a host with it has one version or the other.
     """
@@ -336,13 +336,13 @@ def _tables() -> list[str]:
 
 
 def remember_host(file: Path) -> None:
-    """Note what podman's networks will change on this host and not change back, unless a killed cloud has noted it already."""
+    """Note what podman's networks change on this host and never change back, unless a killed cloud has noted it."""
     if not file.exists():
         file.write_text(json.dumps({"tables": _tables(), "ip_forward": _FORWARDING.read_text().strip()}))
 
 
 def restore_host(file: Path, podman: Podman) -> None:
-    """Undo what remains of podman's networks: empty tables of NAT rules and IP forwarding, if nobody else needs them."""
+    """Undo what remains of podman's networks, empty NAT tables and IP forwarding, if nobody else needs them."""
     if not file.exists():
         return
     before = json.loads(file.read_text())

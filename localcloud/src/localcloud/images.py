@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The container images: Debian, straight from the host's own mirror.
 
-An image's tag is a digest of its recipe, so one that exists is never built again and a changed recipe never meets an old
-image. Droplets get one thin layer more, with what differs between hosts and clouds: authorities, apt sources, proxies.
+An image's tag is a digest of its recipe, so one that exists is never built again and a changed recipe never meets an
+old image. Droplets get one thin layer more, with what differs between hosts and clouds: authorities, sources, proxies.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 from localcloud import hosts
 from localcloud.hosts import AptSources, Podman, Progress
@@ -91,6 +92,7 @@ _SERVICES = Recipe(
 )
 RECIPES = {recipe.name: recipe for recipe in (_DROPLET, _PG, _SERVICES)}
 
+_PHASES = ("apt-get update", "downloading", "installing", "tarball")  # of mmdebstrap, worth telling
 _NO_DOCS = ("man", "doc", "locale", "info")
 
 
@@ -117,7 +119,7 @@ def _build(podman: Podman, recipe: Recipe, sources: AptSources, say: Progress) -
     command += ["--dpkgopt=path-include=/usr/share/doc/*/copyright"]
     # packages are kept for the next build; links where the file system allows them
     archives = '"$1"/var/cache/apt/archives'
-    fill = f"mkdir -p {archives}; cp -l {cache}/*.deb {archives}/ 2>/dev/null || cp {cache}/*.deb {archives}/ 2>/dev/null || true"
+    fill = f"mkdir -p {archives}; cp -l {cache}/*.deb {archives}/ || cp {cache}/*.deb {archives}/ || true"
     save = f"cp -ln {archives}/*.deb {cache}/ 2>/dev/null || cp -n {archives}/*.deb {cache}/ || true"
     command += ["--skip=download/empty", "--skip=essential/unlink", f"--setup-hook={fill}", f"--customize-hook={save}"]
     if recipe.before:
@@ -132,19 +134,17 @@ def _build(podman: Podman, recipe: Recipe, sources: AptSources, say: Progress) -
     log_file = CACHE / f"build-{recipe.name}.log"
     with log_file.open("wb") as log:
         build = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        assert build.stdin and build.stdout and build.stderr
-        build.stdin.write("\n".join(sources.lines(recipe.suite)).encode() + b"\n")
-        build.stdin.close()
-        load = podman.popen("import", "--quiet", "-", stdin=build.stdout, stdout=subprocess.PIPE, stderr=log)
-        build.stdout.close()
-        for line in build.stderr:
+        pipes = cast("tuple[IO[bytes], IO[bytes], IO[bytes]]", (build.stdin, build.stdout, build.stderr))
+        lines, archive, progress = pipes
+        lines.write("\n".join(sources.lines(recipe.suite)).encode() + b"\n")
+        lines.close()
+        load = podman.popen("import", "--quiet", "-", stdin=archive, stdout=subprocess.PIPE, stderr=log)
+        archive.close()
+        for line in progress:
             log.write(line)
-            if line.startswith(b"I: ") and any(
-                word in line for word in (b"apt-get update", b"ownload", b"nstalling", b"tarball")
-            ):
-                say(
-                    f"  {recipe.name}: {line[3:].decode(errors='replace').strip().rstrip('.')} [{time.monotonic() - started:.0f} s]"
-                )
+            phase = line.decode(errors="replace").strip().rstrip(".")
+            if phase.startswith("I: ") and any(word in phase for word in _PHASES):
+                say(f"  {recipe.name}: {phase[3:]} [{time.monotonic() - started:.0f} s]")
         failed = build.wait()
         image = load.communicate()[0].decode().strip()
         failed = failed or load.returncode
@@ -216,9 +216,10 @@ def droplet_files(sources: AptSources, cloud_ca_pem: str) -> dict[str, str]:
         "/etc/apt/apt.conf.d/80localcloud": "".join(f'{key} "{value}";\n' for key, value in sources.settings),
         "/usr/local/share/ca-certificates/localcloud.crt": cloud_ca_pem,
         # keys are made at the first boot: a key in the image would be every droplet's
-        "/etc/systemd/system/ssh.service.d/host-keys.conf": "[Service]\nExecStartPre=\nExecStartPre=/usr/bin/ssh-keygen -A\n"
-        "ExecStartPre=/usr/sbin/sshd -t\n",
-        # a machine has a clock to set and a container has not: the daemons run as on a machine, and leave the host's clock alone
+        "/etc/systemd/system/ssh.service.d/host-keys.conf": (
+            "[Service]\nExecStartPre=\nExecStartPre=/usr/bin/ssh-keygen -A\nExecStartPre=/usr/sbin/sshd -t\n"
+        ),
+        # a machine has a clock to set, a container has not: the daemons run as on a machine and leave the clock alone
         "/etc/systemd/system/systemd-timesyncd.service.d/localcloud.conf": _CLOCK_UNIT,
         "/etc/systemd/system/chrony.service.d/localcloud.conf": _CLOCK_UNIT
         + "[Service]\nExecStart=\nExecStart=!/usr/sbin/chronyd -x $DAEMON_OPTS\n",

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Networks and the packet filter.
 
-One bridge is the public internet of the cloud, one more per VPC. Cloud firewalls and trusted sources are nftables rules on
-the host, where no droplet can reach them (a droplet is root in its own network namespace and may flush what is there).
-Traffic between two containers on one bridge passes the host's filter because br_netfilter is switched on for our bridges.
+One bridge is the public internet of the cloud, one more per VPC. Cloud firewalls and trusted sources are nftables rules
+on the host, where no droplet can reach them: a droplet is root in its own network namespace and may flush what is there.
+Traffic between two containers on one bridge passes the host's filter because br_netfilter is on for our bridges.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ class Networks:
             # --disable-dns: podman's own name server would take port 53 of the gateway
             self._podman("network", "create", "--disable-dns", "--label=localcloud=1", *options, name)
             known = self._inspect(name)
-            assert known is not None
+            if known is None:
+                raise MachineError(f"the network {name} was made and is not there")
         bridge, present = known
         if present != str(subnet):
             raise MachineError(
@@ -103,8 +104,8 @@ class Networks:
     def settle(self) -> None:
         """Fix what a bridge forgets whenever it is made anew, which is each time its first container starts.
 
-        A bridge takes the lowest MAC of its ports: without an address of its own every start of a container changes it, and
-        the neighbours' stale ARP entries make connections to the gateway hang for 10 to 30 s.
+        A bridge takes the lowest MAC of its ports: without an address of its own every start of a container changes
+        it, and the neighbours' stale ARP entries make connections to the gateway hang for 10 to 30 s.
         """
         for bridge, gateway in list(self._bridges.values()):
             folder = Path("/sys/class/net") / bridge
@@ -139,7 +140,7 @@ def _check_free(subnet: ipaddress.IPv4Network) -> None:
         taken = ipaddress.IPv4Network(route["dst"], strict=False)
         if taken.overlaps(subnet):
             raise MachineError(
-                f"the range {subnet} is in use on this host: {taken} is reached through {route.get('dev', 'another route')}"
+                f"the range {subnet} is in use on this host: {taken} goes through {route.get('dev', 'another route')}"
             )
 
 
@@ -180,8 +181,8 @@ class PacketFilter:
 def ruleset(guards: Iterable[Guard], vpc_ranges: Iterable[str], bridges: Iterable[str]) -> str:
     """The nft commands that put exactly these guards in place.
 
-    A guard's chain returns what may pass and drops the rest, so that a packet between two guarded machines must satisfy the
-    sender's outbound and the receiver's inbound rules.
+    A guard's chain returns what may pass and drops the rest, so that a packet between two guarded machines must satisfy
+    the sender's outbound and the receiver's inbound rules.
     """
     chains: list[str] = []
     senders: list[str] = []

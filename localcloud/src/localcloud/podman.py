@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`PodmanMachines`: real machines behind the API, one container each.
 
-Nothing is remembered here from one process to the next: disks and data lie in `machines/` of the state directory, and the API
-asks for everything again after a start. Containers go on running while the server is away.
+Nothing is remembered here from one process to the next: disks and data lie in `machines/` of the state directory, and
+the API asks for everything again after a start. Containers go on running while the server is away.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class PodmanMachines:
             owner = file.read().strip()
             file.close()
             raise MachineError(
-                f"another localcloud runs machines on this host (state in {owner}); stop it with `localcloud down` first"
+                f"another localcloud runs machines on this host (its state: {owner}); stop it with `localcloud down`"
             ) from None
         file.seek(0)
         file.truncate()
@@ -298,8 +298,7 @@ class PodmanMachines:
         threading.Thread(target=self._read_events, args=(self._events,), name="podman-events", daemon=True).start()
 
     def _read_events(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
+        for line in process.stdout or ():
             event: dict[str, Any] = json.loads(line)
             droplet_id = droplets.droplet_id(event.get("Name", ""))
             if droplet_id is None:

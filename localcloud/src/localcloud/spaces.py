@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Spaces: Ceph RGW holds objects, ACLs, policies, CORS and versions; the front before it is what clients talk to.
 
-The front ends TLS at the cloud's gateway address, checks signatures and the grants of Spaces keys, and that bucket policies
-and limited keys exclude each other; it learns which buckets there are. What it lets through it signs anew as RGW's one user:
-RGW on SQLite finds a user by the first key only, and knows no region names.
+The front ends TLS at the cloud's gateway address, checks signatures and the grants of Spaces keys, and that bucket
+policies and limited keys exclude each other; it learns which buckets there are. What it lets through it signs anew as
+RGW's one user: RGW on SQLite finds a user by the first key only, and knows no region names.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Request:
 
 
 def parse(method: str, host: str, path: str, query: str, headers: Mapping[str, str]) -> Request | None:
-    """Take a request apart, in both addressing styles; None when the host is none of Spaces'. `path` is percent-encoded."""
+    """Take a request apart, in both addressing styles; None when the host is none of Spaces'. `path` is as sent."""
     name = host.split(":")[0].lower()
     if not name.endswith(_SUFFIX):
         return None
@@ -317,8 +317,7 @@ class Spaces:
         headers["Host"] = f"{request.region}{_SUFFIX}"
         body: AsyncIterator[bytes] | None = None
         payload = signed.payload_hash if signed else sigv4.UNSIGNED
-        if payload in (*sigv4.SIGNED_CHUNKS, sigv4.UNSIGNED_CHUNKS):
-            assert signed is not None
+        if signed is not None and payload in (*sigv4.SIGNED_CHUNKS, sigv4.UNSIGNED_CHUNKS):
             body = sigv4.chunks(incoming.content, signed, secret)
             payload = sigv4.UNSIGNED
             headers["Content-Length"] = incoming.headers.get("x-amz-decoded-content-length", "")
@@ -371,7 +370,7 @@ class Spaces:
         return secret
 
     async def _check_location(self, incoming: web.Request, request: Request, payload: str) -> None:
-        """A bucket is created in the region of the endpoint; RGW has no names for regions, so the constraint ends here."""
+        """A bucket is made in the region of the endpoint; RGW has no names for regions, so the constraint ends here."""
         text = b""
         async for chunk in incoming.content.iter_any():
             text += chunk
