@@ -79,6 +79,17 @@ OVERRIDES = (
         "the example, and DigitalOcean's own Go client, read one `key`; the schema says a list of `keys`",
     ),
     Override(
+        "/components/schemas/firewall_rule_base/required",
+        ["protocol"],
+        "ICMP has no ports, and DigitalOcean's Go client leaves them out; see the next one",
+    ),
+    Override(
+        "/components/schemas/firewall_rule_base/anyOf",
+        [{"properties": {"protocol": {"enum": ["icmp"]}}}, {"required": ["ports"]}],
+        "the other protocols do need ports",
+        how="new",
+    ),
+    Override(
         "/components/schemas/region_slug/enum",
         "atl1",
         "Atlanta opened after this list was written; the database options of the same file have it",

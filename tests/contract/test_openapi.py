@@ -26,6 +26,7 @@ RULE = {"protocol": "tcp", "ports": "22", "sources": {"addresses": ["0.0.0.0/0"]
         ("POST", "/v2/tags/web/resources", {"resources": [{"resource_id": "x", "resource_type": "database"}]}),
         ("POST", "/v2/droplets/7/actions", {"type": "resize", "size": "s-1vcpu-2gb", "disk": False}),
         ("POST", "/v2/firewalls", {"name": "fw", "inbound_rules": [RULE]}),
+        ("POST", "/v2/firewalls", {"name": "fw", "outbound_rules": [{"protocol": "icmp", "destinations": {}}]}),
         ("GET", "/v2/droplets", None),
     ],
 )
@@ -45,6 +46,12 @@ def test_sound_request_passes(method: str, path: str, body: Any) -> None:
             "/v2/firewalls",
             {"name": "fw", "inbound_rules": [{**RULE, "sources": {"adresses": ["0.0.0.0/0"]}}]},
             "body.inbound_rules.0.sources: unknown key adresses",
+        ),
+        (
+            "POST",
+            "/v2/firewalls",
+            {"name": "fw", "inbound_rules": [{"protocol": "tcp", "sources": {}}]},
+            "body.inbound_rules.0",
         ),
         # An MX record must not pass as one of the other types.
         ("POST", RECORDS, {"type": "MX", "name": "@", "data": "mail."}, "'priority' is a required property"),
