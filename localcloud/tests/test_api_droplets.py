@@ -57,6 +57,7 @@ def test_bad_creation(api: Api, change: dict[str, object], message: str) -> None
     assert message in api.refused("POST", "/v2/droplets", body, status=422)
     assert api("GET", "/v2/droplets")["droplets"] == []
     assert api("GET", "/v2/tags")["tags"] == []
+    assert api("GET", "/v2/vpcs")["vpcs"] == []
 
 
 def test_names_are_not_unique(api: Api) -> None:

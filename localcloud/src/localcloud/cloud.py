@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.clock import Clock, iso
+from localcloud.errors import unprocessable
 from localcloud.machines import Machines
 from localcloud.store import Store
 from localcloud.sync import Queues, Sync
@@ -188,26 +189,31 @@ class Cloud:
 
     # -- addresses --
 
-    def public_address(self) -> str:
-        return self._free_address("public", PUBLIC_NETWORK, FIRST_PUBLIC_OFFSET, "public_ip")
+    def public_addresses(self, count: int) -> list[str]:
+        return self._free_addresses("public", PUBLIC_NETWORK, FIRST_PUBLIC_OFFSET, "public_ip", count)
 
-    def private_address(self, vpc: dict[str, Any]) -> str:
+    def private_addresses(self, vpc: dict[str, Any], count: int) -> list[str]:
         network = ipaddress.IPv4Network(vpc["ip_range"])
-        return self._free_address(vpc["id"], network, FIRST_PRIVATE_OFFSET, "private_ip")
+        return self._free_addresses(vpc["id"], network, FIRST_PRIVATE_OFFSET, "private_ip", count)
 
-    def _free_address(self, name: str, network: ipaddress.IPv4Network, first: int, key: str) -> str:
-        """The next free address after the last one given: a freed address rests as long as possible."""
+    def _free_addresses(
+        self, name: str, network: ipaddress.IPv4Network, first: int, key: str, wanted: int
+    ) -> list[str]:
+        """The next free addresses after the last one given: a freed address rests as long as possible."""
         holders = [*self.state["droplets"].values(), *self.state["databases"].values()]
         taken = {holder[key] for holder in holders}
         count = network.num_addresses - 1 - first  # the last one is the broadcast address
         start = int(self.state["next_address"].get(name, 0))
+        found: list[str] = []
         for step in range(count):
             offset = (start + step) % count
             address = str(network[first + offset])
             if address not in taken:
+                found.append(address)
+            if len(found) == wanted:
                 self.state["next_address"][name] = offset + 1
-                return address
-        raise LookupError(f"no free address in {network}")
+                return found
+        raise unprocessable(f"The network {network} has no free address left")
 
     # -- projects --
 

@@ -153,7 +153,7 @@ class Server:
         try:
             read_only = self._authenticate(exchange)
             limits = self._limits[str(exchange.token)]
-            self.limits_admit(limits, exchange)
+            self._limit(limits, exchange)
         except ApiError as error:
             return error.status, error.body(exchange.request_id), self._headers(exchange, error.headers)
         fault = exchange.fault = self.faults.strike(exchange.method, exchange.path)
@@ -173,7 +173,7 @@ class Server:
             return 0, None, {}
         return self._faulty_answer(exchange, fault)
 
-    def limits_admit(self, limits: RateLimits, exchange: Exchange) -> None:
+    def _limit(self, limits: RateLimits, exchange: Exchange) -> None:
         key_list = (exchange.method, exchange.path) == ("GET", "/v2/account/keys")
         limits.admit(self.cloud.clock.limits_now(), key_list=key_list)
 

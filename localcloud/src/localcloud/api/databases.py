@@ -187,12 +187,12 @@ def create_cluster(call: Call) -> Answer:
         if body["project_id"] not in cloud.state["projects"]:
             raise not_found("project not found")
         find_project(cloud, body["project_id"])
-    vpc = vpcs.vpc_for_member(cloud, body.get("private_network_uuid"), body["region"])
-    try:
-        private_ip = cloud.private_address(vpc)
-    except LookupError:
-        raise unprocessable(f"VPC {vpc['name']} has no free address left") from None
     id = str(uuid.uuid4())
+    tags = ensure_tags(cloud, body.get("tags", []))  # before the rules, which may name them
+    rules = _rules(call, id, body.get("rules", []))
+    vpc = vpcs.vpc_for_member(cloud, body.get("private_network_uuid"), body["region"])
+    (private_ip,) = cloud.private_addresses(vpc, 1)
+    (public_ip,) = cloud.public_addresses(1)
     cluster = {
         "id": id,
         "name": body["name"],
@@ -204,15 +204,15 @@ def create_cluster(call: Call) -> Answer:
         "status": "creating",
         "created_at": cloud.timestamp(),
         "private_network_uuid": vpc["id"],
-        "tags": ensure_tags(cloud, body.get("tags", [])),
-        "rules": _rules(call, id, body.get("rules", [])),
+        "tags": tags,
+        "rules": rules,
         "users": [{"name": engine.admin_user, "role": "primary", "password": _new_password()}],
         "db_names": ["defaultdb"] if engine.slug == "pg" else None,
         "maintenance_window": {"day": "monday", "hour": "02:00:00"},
         "storage_size_mib": storage or (catalog.database_storage(body["size"]) if engine.slug == "pg" else 0),
         "config": dict(catalog.DEFAULT_SETTINGS[engine.slug]),
         "host": f"{body['name']}-do-user-1-0.{DATABASE_ZONE}",
-        "public_ip": cloud.public_address(),
+        "public_ip": public_ip,
         "private_ip": private_ip,
         "events": [],
     }

@@ -15,7 +15,7 @@ from localcloud.api import vpcs
 from localcloud.api.actions import find_action, finish_action, render_action, start_action
 from localcloud.api.firewalls import render_firewall
 from localcloud.api.ssh_keys import find_key
-from localcloud.api.tags import ensure_tags
+from localcloud.api.tags import check_tag_names, ensure_tags
 from localcloud.cloud import PUBLIC_GATEWAY, PUBLIC_NETWORK, Cloud, transition
 from localcloud.errors import ApiError, bad_request, not_found, unprocessable
 from localcloud.routing import Answer, Call, route
@@ -148,7 +148,11 @@ def create_droplets(call: Call) -> Answer:
         raise unprocessable("volumes are invalid: there is none in this account")
     policy = _backup_policy(body.get("backup_policy", {}))
     keys = _authorized_keys(cloud, body.get("ssh_keys", []))
+    check_tag_names(body.get("tags", []))
+    # From here on something is made, so all that can be refused was refused before.
     vpc = vpcs.vpc_for_member(cloud, body.get("vpc_uuid"), region)
+    private_ips = cloud.private_addresses(vpc, len(names))
+    public_ips = cloud.public_addresses(len(names))
     tags = ensure_tags(cloud, body.get("tags", []))
     features = [
         *(["backups"] if body.get("backups") else []),
@@ -158,7 +162,7 @@ def create_droplets(call: Call) -> Answer:
         "private_networking",
     ]
     droplets, links = [], []
-    for name in names:
+    for name, public_ip, private_ip in zip(names, public_ips, private_ips, strict=True):
         droplet: dict[str, Any] = {
             "id": cloud.store.next_id("droplet", cloud.config.first_droplet_id),
             "name": name,
@@ -173,8 +177,8 @@ def create_droplets(call: Call) -> Answer:
             "backup_policy": policy,
             "tags": list(tags),
             "vpc_uuid": vpc["id"],
-            "public_ip": cloud.public_address(),
-            "private_ip": _private_address(cloud, vpc),
+            "public_ip": public_ip,
+            "private_ip": private_ip,
             "authorized_keys": keys,
             "user_data": body.get("user_data", ""),
         }
@@ -216,13 +220,6 @@ def _authorized_keys(cloud: Cloud, wanted: list[int | str]) -> list[str]:
     if missing := [str(item) for item, key in found if key is None]:
         raise unprocessable(f"{', '.join(missing)} are invalid key identifiers for Droplet creation.")
     return [key["public_key"] for _, key in found if key is not None]
-
-
-def _private_address(cloud: Cloud, vpc: dict[str, Any]) -> str:
-    try:
-        return cloud.private_address(vpc)
-    except LookupError:
-        raise unprocessable(f"VPC {vpc['name']} has no free address left") from None
 
 
 def _backup_policy(given: dict[str, Any]) -> dict[str, Any]:

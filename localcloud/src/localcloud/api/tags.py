@@ -17,11 +17,15 @@ _NAME = re.compile(r"[a-zA-Z0-9_\-:]{1,255}")
 _TAGGABLE = {"droplet": "droplets", "database": "databases"}
 
 
-def ensure_tags(cloud: Cloud, names: list[str]) -> list[str]:
-    """Create the tags that are new; return the names as first written: capitals do not make another tag."""
+def check_tag_names(names: list[str]) -> None:
     for name in names:
         if not _NAME.fullmatch(name):
             raise unprocessable(f"Tag name '{name}' is invalid: letters, numbers, colons, dashes and underscores only")
+
+
+def ensure_tags(cloud: Cloud, names: list[str]) -> list[str]:
+    """Create the tags that are new; return the names as first written: capitals do not make another tag."""
+    check_tag_names(names)
     return list(dict.fromkeys(cloud.state["tags"].setdefault(name.lower(), name) for name in names))
 
 
