@@ -147,7 +147,7 @@ class Stack:
         order = self._order()
         order.prepare()
         watch = Watch(self.cloud, say)
-        failures: dict[Resource, CloudError] = {}
+        failures: dict[Resource, BaseException] = {}
         skipped: list[Resource] = []
         running: dict[Future[None], Resource] = {}
         pool = ThreadPoolExecutor(max_workers=max(1, min(len(self.resources), 200)))
@@ -165,19 +165,20 @@ class Stack:
                     resource = running.pop(future)
                     order.done(resource)
                     error = future.exception()
-                    if isinstance(error, CloudError):
+                    if error is not None:
                         failures[resource] = error
-                    elif error is not None:
-                        raise error
                     watch.ended(resource, failed=error is not None)
                 watch.report()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+        for error in failures.values():
+            if not isinstance(error, CloudError):
+                raise error  # a mistake of ours: with its traceback
         if failures:
             raise StackError(
                 f"{len(failures)} of {len(self.resources)} resources failed. "
-                "The others are as declared; run again to go on from here.",
-                {str(resource.place): error for resource, error in failures.items()},
+                "All that does not need them is as declared; run again to go on from here.",
+                {str(resource.place): error for resource, error in failures.items() if isinstance(error, CloudError)},
                 [str(resource.place) for resource in skipped],
             )
 

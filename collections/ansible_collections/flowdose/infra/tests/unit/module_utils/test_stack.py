@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.flowdose.infra.plugins.module_utils.client import CloudError
 from ansible_collections.flowdose.infra.plugins.module_utils.resource import Change, PlanEntry
 from ansible_collections.flowdose.infra.plugins.module_utils.resources.droplet import Droplet
+from ansible_collections.flowdose.infra.plugins.module_utils.resources.firewall import Firewall
 from ansible_collections.flowdose.infra.plugins.module_utils.resources.vpc import Vpc
 from ansible_collections.flowdose.infra.plugins.module_utils.stack import Stack, StackError, render_plan
 
@@ -184,6 +185,16 @@ def test_one_failure_does_not_stop_the_others(scaled: Any) -> None:
     assert "POST /v2/domains" in written
     assert "POST /v2/firewalls" in written
     assert "POST /v2/droplets" not in written
+
+
+def test_a_mistake_of_ours_is_shown_when_the_others_have_finished(scaled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(resource: Any) -> Any:
+        raise KeyError("firewall")
+
+    monkeypatch.setattr(Firewall, "create", broken)
+    with pytest.raises(KeyError):
+        run(scaled)
+    assert [cluster["status"] for cluster in databases(scaled)] == ["online", "online"]
 
 
 @pytest.mark.parametrize(
