@@ -5,15 +5,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from localcloud.machines import FilterRule, MachineError, NoMachines
-from localcloud.store import empty_state
+from localcloud.clock import VirtualClock
+from localcloud.cloud import Cloud
+from localcloud.machines import FilterRule, MachineError, NoMachines, VpcSpec
+from localcloud.store import Store, empty_state
 from localcloud.sync import _quoted, zones
 from localcloud.testing import RunningCloud, running_cloud
+from localcloud.tls import Authority
 from plain_api import PUBLIC_KEY, Api
 
 
@@ -286,3 +291,36 @@ def test_long_texts_are_split() -> None:
 
 def test_database_zone_is_there_without_clusters() -> None:
     assert [record.type for record in zones(empty_state())["db.localcloud.test"]] == ["SOA", "NS"]
+
+
+def test_start_after_a_kill_asks_again_for_all_and_removes_the_rest(
+    api: Api, cloud: RunningCloud, machines: Recorder, tmp_path: Path
+) -> None:
+    vpc = api.vpc()
+    on = api.droplet("on", vpc_uuid=vpc["id"])
+    off = api.droplet("off", vpc_uuid=vpc["id"])
+    api("POST", f"/v2/droplets/{off['id']}/actions", {"type": "power_off"}, status=201)
+    cloud.drain()
+    cloud.clock.advance(5)
+    api("GET", "/v2/droplets")
+    store = Store(tmp_path / "state.json")
+    store.state.update(cloud.state)
+    store.state["machines"] = [*store.state["machines"], "droplet:7", "cluster:gone", "vpc:gone"]
+    store.save()
+
+    later = Recorder()
+
+    async def start() -> None:
+        authority = Authority.create("databases")
+        resumed = Cloud(Store(tmp_path / "state.json"), VirtualClock(), authority, machines=later)
+        resumed.resume()
+        await resumed.queues.drain()
+
+    asyncio.run(start())
+    assert later.named("create_vpc") == [(VpcSpec(vpc["id"], "10.78.0.0/20"),)]
+    assert {spec.id for (spec,) in later.named("create_droplet")} == {on["id"], off["id"]}
+    assert later.named("power_droplet") == [(off["id"], "power_off")]
+    assert later.named("delete_droplet") == [(7,)]
+    assert later.named("delete_cluster") == [("gone",)]
+    assert later.named("delete_vpc") == [("gone",)]
+    assert len(later.named("set_dns")) == len(later.named("set_spaces_keys")) == 1
