@@ -7,7 +7,7 @@ const { createRequire } = require("node:module")
 const SECONDS = 5
 const load = createRequire(`${process.cwd()}/package.json`)
 // dependencies of Medusa, not necessarily of the application
-const framework = createRequire(load.resolve("@medusajs/framework/package.json"))
+const framework = createRequire(load.resolve("@medusajs/framework/utils"))
 
 const ADVICE = {
   certificate:
