@@ -24,7 +24,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
-        dummy, options = self.validate_argument_spec(argument_spec=STACK_OPTIONS)
+        _dummy, options = self.validate_argument_spec(argument_spec=STACK_OPTIONS)
         stack = Stack(Cloud.from_options(options), options["environment"], options)
         check_mode = self._task.check_mode
         result: dict[str, Any] = {"changed": False}

@@ -14,6 +14,7 @@ import collections
 import difflib
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, TypeVar
@@ -248,7 +249,7 @@ class Cloud:
                 self._waiting[group] -= 1
 
 
-class Resource:
+class Resource(ABC):
     """One declared resource. A subclass declares its kind; the hooks below `# --` are what it may override."""
 
     kind: ClassVar[str]  # singular: the module's name and the key of its result
@@ -307,9 +308,9 @@ class Resource:
         return desired
 
     @classmethod
+    @abstractmethod
     def flatten(cls, raw: dict[str, Any]) -> Facts:
         """The API's object as facts, in the spelling of `normalise`. Takes {} too: every key with an empty value."""
-        raise NotImplementedError
 
     @classmethod
     def ready(cls, facts: Facts) -> bool:
@@ -341,32 +342,35 @@ class Resource:
     # -- the kind's own: calls
 
     @classmethod
+    @abstractmethod
     def fetch(cls, cloud: Cloud, scope: str | None) -> list[dict[str, Any]]:
-        raise NotImplementedError
+        """All of the kind, or all in `scope`, as the API's objects."""
 
+    @abstractmethod
     def read(self, facts: Facts) -> dict[str, Any] | None:
         """The API's object now, None when it is gone."""
-        raise NotImplementedError
 
-    def resolve(self) -> None:
+    def resolve(self) -> None:  # noqa: B027, a hook that most kinds leave empty
         """Replace in `desired` what stands for something else by what it stands for now."""
 
     def details(self, facts: Facts) -> Facts:
         """What the list does not contain but comparing needs: names for ids, settings with calls of their own."""
         return {}
 
-    def preflight(self, changes: dict[str, Change]) -> None:
+    def preflight(self, changes: dict[str, Change]) -> None:  # noqa: B027, as `resolve`
         """Refuse what the API would refuse, before anything is written. `changes` as in `update`, or to `state`."""
 
+    @abstractmethod
     def create(self) -> dict[str, Any]:
-        raise NotImplementedError
+        """Make it; returns the API's object."""
 
     def update(self, changes: dict[str, Change]) -> None:
         """Carry out changes of keys in `updates`; `tags` of a taggable kind are done already."""
-        raise NotImplementedError
+        raise TypeError(f"a {self.kind} has no {', '.join(changes)} to update")
 
+    @abstractmethod
     def delete(self, facts: Facts) -> None:
-        raise NotImplementedError
+        """Remove it."""
 
     # -- the engine
 

@@ -39,7 +39,7 @@ class Project(Resource):
     updates: ClassVar = dict.fromkeys(("description", "purpose", "environment", "resources"), NONE)
     later = frozenset({"resources"})
     required_for_create = ("purpose",)
-    references: ClassVar = {"resources": Resource}
+    references: ClassVar = {"resources": Resource}  # type: ignore[type-abstract]  # of any kind
     container = True
     in_use_statuses = frozenset({412})
 

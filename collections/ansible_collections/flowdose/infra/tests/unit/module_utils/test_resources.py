@@ -227,7 +227,7 @@ class TestDroplet:
 
         monkeypatch.setattr(Client, "call", errored)
         start = account.server.clock.now()
-        with pytest.raises(CloudError, match="Could not enable backups of droplet one: .* status errored"):
+        with pytest.raises(CloudError, match=r"Could not enable backups of droplet one: .* status errored"):
             droplet._action("enable_backups", lambda facts: False)
         assert account.server.clock.now() - start < 120
 
