@@ -107,7 +107,7 @@ def new_serial(previous: int) -> int:
 
 
 def host_entries(zones: dict[str, list[DnsRecord]]) -> list[tuple[str, str]]:
-    """(address, name) of every name that leads to an A record, through CNAMEs as well; wildcards have no line in hosts."""
+    """(address, name) of every name that leads to an A record, CNAMEs as well; wildcards have no line in hosts."""
     addresses: dict[str, list[str]] = {}
     aliases: dict[str, str] = {}
     for records in zones.values():

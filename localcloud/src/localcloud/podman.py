@@ -140,10 +140,16 @@ class PodmanMachines:
         self._filter.remove()
         hosts.write_hosts([])
         hosts.restore_host(self._folder / "host.json", self._podman)
+        _HOST_LOCK.unlink(missing_ok=True)
+        self.leave()
+
+    def leave(self) -> None:
+        """Let go of the machines, which go on running: whoever starts next from this state takes them over."""
+        self._stop_watching()
+        self._spaces.stop()
         if self._host_lock is not None:
             self._host_lock.close()
             self._host_lock = None
-            _HOST_LOCK.unlink(missing_ok=True)
 
     def on_power_event(self, callback: Callable[[int, str], None]) -> None:
         self._power_event = callback
@@ -161,12 +167,18 @@ class PodmanMachines:
         )
         if listed.strip():
             return False
-        self._podman.remove(name)
+        self._remove_container(name)
         labels = [f"--label={_LABEL}={self._folder}", f"--label=localcloud.arguments={digest}"]
         with self._start_lock:
             self._podman("run", "--detach", "--cgroupns=private", *labels, *at_start, *arguments)
             self._networks.settle()
         return True
+
+    def _remove_container(self, name: str, grace: int = 2) -> None:
+        listed = self._podman("ps", "--all", "--no-trunc", "--quiet", f"--filter=name=^{name}$").split()
+        with self._lock:
+            self._expected_stops.update(listed)
+        self._podman.remove(name, grace)
 
     def _start_dns(self) -> None:
         self._write_zones()
@@ -235,11 +247,7 @@ class PodmanMachines:
             droplets.wait_for_systemd(self._podman, name)
 
     def _halt(self, droplet_id: int, grace: int) -> None:
-        name = droplets.container(droplet_id)
-        listed = self._podman("ps", "--all", "--no-trunc", "--quiet", f"--filter=name=^{name}$").split()
-        with self._lock:
-            self._expected_stops.update(listed)
-        self._podman.remove(name, grace)
+        self._remove_container(droplets.container(droplet_id), grace)
 
     def delete_droplet(self, droplet_id: int) -> None:
         self._halt(droplet_id, 0)

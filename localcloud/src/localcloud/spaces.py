@@ -199,10 +199,10 @@ class Spaces:
             connector = aiohttp.TCPConnector(limit=200)
             async with aiohttp.ClientSession(timeout=timeout, connector=connector, auto_decompress=False) as session:
                 self._session = session
-                runner = web.AppRunner(_application(self._handle), handler_cancellation=True, access_log=None)
+                runner = web.AppRunner(_application(self._handle), handler_cancellation=True, access_log=None, shutdown_timeout=1)
                 await runner.setup()
                 try:
-                    await web.TCPSite(runner, GATEWAY, 443, ssl_context=context, shutdown_timeout=1).start()
+                    await web.TCPSite(runner, GATEWAY, 443, ssl_context=context).start()
                     ready.append(None)
                     started.set()
                     self._stopped = asyncio.Event()
