@@ -351,7 +351,7 @@ class Resource(ABC):
         """The API's object now, None when it is gone."""
 
     def resolve(self) -> None:  # noqa: B027, a hook that most kinds leave empty
-        """Replace in `desired` what stands for something else by what it stands for now."""
+        """Replace in `desired` what stands for something else (a version, a name) by what that is today."""
 
     def details(self, facts: Facts) -> Facts:
         """What the list does not contain but comparing needs: names for ids, settings with calls of their own."""
