@@ -269,7 +269,9 @@ class Shop:
         return found if isinstance(found, list) else []
 
     def _allowed_origin(self, path: str, origin: str) -> str | None:
-        headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+        # Medusa answers for the methods that a path has, and all others look forbidden.
+        method = "POST" if path.startswith("/auth/") else "GET"
+        headers = {"Origin": origin, "Access-Control-Request-Method": method}
         headers["Access-Control-Request-Headers"] = "x-publishable-api-key,content-type"
         return self._ask(self.api_url + path, "OPTIONS", headers).headers.get("Access-Control-Allow-Origin")
 
