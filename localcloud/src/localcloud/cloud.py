@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import secrets
 import ssl
 import string
@@ -22,6 +23,8 @@ from localcloud.machines import Machines
 from localcloud.store import Store
 from localcloud.sync import Queues, Sync
 from localcloud.tls import Authority, write_private
+
+logger = logging.getLogger(__name__)
 
 PUBLIC_NETWORK = ipaddress.IPv4Network("10.77.0.0/16")
 PUBLIC_GATEWAY = "10.77.0.1"
@@ -120,6 +123,8 @@ class Cloud:
             self._time = timer["at"]
             try:
                 TRANSITIONS[timer["name"]](self, *timer["args"])
+            except Exception:  # a defect in one must show, and not stop time for the others
+                logger.exception("%s%s failed", timer["name"], timer["args"])
             finally:
                 self._time = None
             happened = True
