@@ -467,7 +467,9 @@ def test_a_droplet_installs_packages_and_gets_a_certificate(cloud: Cloud) -> Non
 @pytest.mark.parametrize("style", ["path", "virtual"])
 def test_objects_come_back_as_they_went(cloud: Cloud, style: str) -> None:
     client, bucket, key = cloud.s3(FULL, style), f"things-{style}", "a b/ü+(1)&=%.txt"
-    client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "fra1"})
+    # by path: the host learns a bucket's name when the bucket exists
+    constraint = {"LocationConstraint": "fra1"}
+    cloud.s3(FULL, "path").create_bucket(Bucket=bucket, CreateBucketConfiguration=constraint)
     assert client.get_bucket_location(Bucket=bucket)["LocationConstraint"] == "fra1"
     client.put_object(Bucket=bucket, Key=key, Body=b"content", ContentType="text/plain")
     found = client.get_object(Bucket=bucket, Key=key)
@@ -475,9 +477,15 @@ def test_objects_come_back_as_they_went(cloud: Cloud, style: str) -> None:
     assert [item["Key"] for item in client.list_objects_v2(Bucket=bucket, Prefix="a b/")["Contents"]] == [key]
     client.copy_object(Bucket=bucket, Key="copy", CopySource={"Bucket": bucket, "Key": key})
     big = cloud.folder / "big"
-    big.write_bytes(b"0123456789" * 1_200_000)  # in parts
-    client.upload_file(str(big), bucket, "big")
-    assert client.get_object(Bucket=bucket, Key="big")["Body"].read() == big.read_bytes()
+    big.write_bytes(b"0123456789a" * 2_000_000)
+    client.put_object(Bucket=bucket, Key="whole", Body=big.read_bytes())
+    client.upload_file(str(big), bucket, "parts", ExtraArgs={"ContentType": "text/x-digits"})
+    for name in ("whole", "parts"):
+        assert client.get_object(Bucket=bucket, Key=name)["Body"].read() == big.read_bytes()
+        middle = client.get_object(Bucket=bucket, Key=name, Range="bytes=8388600-8388620")["Body"].read()
+        assert middle == big.read_bytes()[8388600:8388621]
+    assert client.head_object(Bucket=bucket, Key="parts")["ContentType"] == "text/x-digits"
+    assert "Uploads" not in client.list_multipart_uploads(Bucket=bucket)
     url = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=60)
     assert cloud.fetch(url) == (200, b"content")
     assert cloud.fetch(url.replace("X-Amz-Expires=60", "X-Amz-Expires=61"))[0] == 403
@@ -488,7 +496,7 @@ def test_wrong_keys_and_regions_are_refused(cloud: Cloud) -> None:
     assert refused(cloud.s3((FULL[0], "wrong")).list_buckets) == "SignatureDoesNotMatch"
     assert refused(cloud.s3(("UNKNOWN", "x")).list_buckets) == "InvalidAccessKeyId"
     constraint = {"LocationConstraint": "nyc3"}
-    create = cloud.s3(FULL).create_bucket
+    create = cloud.s3(FULL, "path").create_bucket
     assert (
         refused(lambda: create(Bucket="elsewhere", CreateBucketConfiguration=constraint)) == "InvalidLocationConstraint"
     )
@@ -496,7 +504,7 @@ def test_wrong_keys_and_regions_are_refused(cloud: Cloud) -> None:
 
 def test_anonymous_requests_see_what_is_public_and_no_more(cloud: Cloud) -> None:
     client = cloud.s3(FULL)
-    client.create_bucket(Bucket="public-things")
+    cloud.s3(FULL, "path").create_bucket(Bucket="public-things")
     client.put_object(Bucket="public-things", Key="open", Body=b"open", ACL="public-read")
     client.put_object(Bucket="public-things", Key="shut", Body=b"shut")
     base = "https://public-things.fra1.spaces.localcloud.test"
@@ -529,7 +537,7 @@ def test_cors_and_versions(cloud: Cloud) -> None:
 
 def test_a_limited_key_is_limited(cloud: Cloud) -> None:
     owner, reader = cloud.s3(FULL), cloud.s3(READER)
-    owner.create_bucket(Bucket="limited")
+    cloud.s3(FULL, "path").create_bucket(Bucket="limited")
     owner.put_object(Bucket="limited", Key="seen", Body=b"seen")
     assert reader.get_object(Bucket="limited", Key="seen")["Body"].read() == b"seen"
     denied: list[Callable[[], object]] = [

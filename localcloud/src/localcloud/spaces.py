@@ -17,11 +17,13 @@ import json
 import re
 import secrets
 import shutil
+import socket
 import ssl
 import threading
 import time
 import urllib.parse
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
@@ -31,6 +33,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from localcloud import spaces_multipart as multipart
 from localcloud import spaces_sigv4 as sigv4
 from localcloud.dns import CLOUD_ZONE
 from localcloud.hosts import Podman
@@ -44,7 +47,6 @@ REGIONS = ("ams3", "atl1", "blr1", "fra1", "lon1", "nyc3", "sfo2", "sfo3", "sgp1
 DEFAULT_REGION = "fra1"
 _SUFFIX = f".spaces.{CLOUD_ZONE}"
 _UPSTREAM = f"http://{OBJECT_STORE_ADDRESS}:8000"
-_OWNER = "account"  # the one RGW user: all Spaces keys of an account see the same buckets
 
 _MAX_CONFIGURATION = 65536  # bytes of a CreateBucketConfiguration
 
@@ -186,6 +188,7 @@ class Spaces:
                 *("radosgw", "-n", "client.rgw", "-f", "--no-mon-config", "-c", "/etc/ceph/ceph.conf"),
             ],
         )
+        _wait_for_object_store()
         self._ensure_owner()
         if self._thread is None:
             self._serve(_tls_context(authority, self._folder))
@@ -199,7 +202,8 @@ class Spaces:
             connector = aiohttp.TCPConnector(limit=200)
             async with aiohttp.ClientSession(timeout=timeout, connector=connector, auto_decompress=False) as session:
                 self._session = session
-                runner = web.AppRunner(_application(self._handle), handler_cancellation=True, access_log=None, shutdown_timeout=1)
+                application = _application(self._handle)
+                runner = web.AppRunner(application, handler_cancellation=True, access_log=None, shutdown_timeout=1)
                 await runner.setup()
                 try:
                     await web.TCPSite(runner, GATEWAY, 443, ssl_context=context).start()
@@ -234,7 +238,8 @@ class Spaces:
 
     def forget(self) -> None:
         """Remove all data; the object store must not run. `start` makes it anew."""
-        shutil.rmtree(self._folder / "data", ignore_errors=True)
+        for name in ("data", "uploads"):
+            shutil.rmtree(self._folder / name, ignore_errors=True)
         (self._folder / "buckets.json").unlink(missing_ok=True)
 
     # -- keys and buckets --
@@ -245,18 +250,26 @@ class Spaces:
 
     def _ensure_owner(self) -> None:
         """The one RGW user, who owns all buckets, with a key that only the front knows."""
-        file = self._folder / "owner.json"
+        file, made = self._folder / "owner.json", self._folder / "data/owner-made"
         if not file.exists():
             write_private(file, json.dumps([secrets.token_hex(10), secrets.token_hex(20)]))
         self._owner = tuple(json.loads(file.read_text()))
-        # the key goes by the environment: arguments can be read by every user of the host
-        script = f"""
-            admin="radosgw-admin -n client.rgw --no-mon-config -c /etc/ceph/ceph.conf --uid={_OWNER}"
+        if made.exists():
+            return
+        # The key goes by the environment: every user of the host can read arguments. radosgw-admin now and then hangs at
+        # its end, when all is done (its clean-up thread misses the signal to stop), hence the timeout.
+        script = """
             read -r access; read -r secret
-            $admin user info >/dev/null 2>&1 && exit 0
-            CEPH_ARGS="--access-key=$access --secret-key=$secret" $admin user create --display-name=account \\
-                --max-buckets=100"""
+            export CEPH_ARGS="--access-key=$access --secret-key=$secret"
+            for try in 1 2 3 4 5; do
+                said=$(timeout --signal=KILL 5 radosgw-admin -n client.rgw --no-mon-config -c /etc/ceph/ceph.conf \\
+                    user create --uid=account --display-name=account --max-buckets=100 2>&1)
+                case "$said" in *'"access_key"'* | *exists*) exit 0 ;; esac
+            done
+            echo "$said" | tail -3 >&2
+            exit 1"""
         self._podman("exec", "--interactive", CONTAINER, "sh", "-c", script, stdin="\n".join(self._owner) + "\n")
+        made.touch()
 
     def names(self) -> list[str]:
         """Host names that answer: the endpoint's and each bucket's."""
@@ -334,21 +347,110 @@ class Spaces:
         if body is not None and not headers.get("Content-Length", "").isdigit():
             raise SignatureError(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
 
-        target = f"/{request.bucket}{path}" if request.by_host else path
+        if request.bucket and ("uploads" in request.query or "uploadId" in request.query):
+            if signed is None:
+                raise SignatureError(403, "AccessDenied", "multipart uploads must be signed")
+            return await self._multipart(incoming, request, path, headers, body, payload)
+        return await self._forward(incoming, request, path, query, headers, body, payload if signed else "")
+
+    async def _forward(
+        self,
+        incoming: web.Request,
+        request: Request,
+        path: str,
+        query: str,
+        headers: CIMultiDict[str],
+        body: AsyncIterator[bytes] | None,
+        payload: str,
+    ) -> web.StreamResponse:
+        """Have RGW answer; `payload` is the body's hash to sign with, empty for an anonymous request."""
+        async with self._ask(request.method, self._target(request, path), query, headers, body, payload) as answer:
+            # before the client hears of it: whoever created a bucket may ask for it by name at once
+            await asyncio.to_thread(self._learn, request, answer.status)
+            return await _answer(incoming, request, answer)
+
+    def _target(self, request: Request, path: str) -> str:
+        return f"/{request.bucket}{path}" if request.by_host else path
+
+    def _ask(
+        self,
+        method: str,
+        target: str,
+        query: str,
+        headers: CIMultiDict[str],
+        body: AsyncIterator[bytes] | None,
+        payload: str,
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         query = "&".join(part for part in query.split("&") if part and not part.lower().startswith("x-amz-"))
-        if signed is not None:
-            self._sign_anew(headers, incoming.method, target, query, payload)
-        async with self._session.request(
-            incoming.method,
+        if payload:
+            self._sign_anew(headers, method, target, query, payload)
+        return self._session.request(
+            method,
             URL(_UPSTREAM + target + (f"?{query}" if query else ""), encoded=True),
             headers=headers,
             skip_auto_headers=[name for name in _AUTOMATIC if name not in headers],
             data=body,
             allow_redirects=False,
-        ) as answer:
-            # before the client hears of it: whoever created a bucket may ask for it by name at once
-            await asyncio.to_thread(self._learn, request, answer.status)
-            return await _answer(incoming, request, answer)
+        )
+
+    async def _multipart(
+        self,
+        incoming: web.Request,
+        request: Request,
+        path: str,
+        headers: CIMultiDict[str],
+        body: AsyncIterator[bytes] | None,
+        payload: str,
+    ) -> web.StreamResponse:
+        folder, bucket, key = self._folder / "uploads", request.bucket, request.object
+        if bucket not in self._buckets:
+            raise SignatureError(404, "NoSuchBucket", "The specified bucket does not exist.")
+        if "uploads" in request.query and request.method == "POST":
+            upload = multipart.Upload.begin(folder, bucket, key, headers)
+            return _xml("InitiateMultipartUploadResult", upload.describe())
+        if "uploads" in request.query:
+            entries = "".join(
+                f"<Upload><Key>{escape(name)}</Key><UploadId>{upload_id}</UploadId></Upload>"
+                for name, upload_id in multipart.uploads_of(folder, bucket)
+            )
+            return _xml(
+                "ListMultipartUploadsResult", f"<Bucket>{bucket}</Bucket><IsTruncated>false</IsTruncated>{entries}"
+            )
+        upload = multipart.Upload(folder, request.query["uploadId"], bucket, key)
+        match request.method:
+            case "PUT" if request.copy_source:
+                raise SignatureError(501, "NotImplemented", "a part cannot be copied from another object")
+            case "PUT":
+                etag = await upload.add(request.query.get("partNumber", ""), body or multipart.joined([]), payload)
+                return web.Response(headers={"ETag": etag})
+            case "DELETE":
+                upload.delete()
+                return web.Response(status=204)
+            case "POST":
+                text = b"".join([chunk async for chunk in body]) if body else b""
+                return await self._complete(upload, text, request, path, headers["Host"])
+            case _:
+                entries = "".join(
+                    f'<Part><PartNumber>{number}</PartNumber><ETag>"{etag}"</ETag><Size>{size}</Size></Part>'
+                    for number, etag, size in upload.parts()
+                )
+                return _xml("ListPartsResult", upload.describe(f"<IsTruncated>false</IsTruncated>{entries}"))
+
+    async def _complete(
+        self, upload: multipart.Upload, text: bytes, request: Request, path: str, host: str
+    ) -> web.StreamResponse:
+        files = upload.chosen(text)
+        headers = CIMultiDict(upload.headers)
+        headers["Host"] = host
+        headers["Content-Length"] = str(sum(file.stat().st_size for file in files))
+        target = self._target(request, path)
+        async with self._ask("PUT", target, "", headers, multipart.joined(files), sigv4.UNSIGNED) as answer:
+            if answer.status != 200:
+                return web.Response(status=answer.status, body=await answer.read(), content_type="application/xml")
+            etag = answer.headers.get("ETag", "")
+        upload.delete()
+        location = f"<Location>https://{host}{escape(target)}</Location><ETag>{escape(etag)}</ETag>"
+        return _xml("CompleteMultipartUploadResult", location + upload.describe())
 
     def _authenticate(
         self, signed: sigv4.Signed, request: Request, incoming: web.Request, path: str, query: str
@@ -392,6 +494,10 @@ class Spaces:
         headers["Authorization"] = sigv4.authorization(signed, sigv4.sign(signed, secret, method, path, query, headers))
 
 
+def _xml(name: str, inner: str) -> web.Response:
+    return web.Response(body=multipart.xml(name, inner), content_type="application/xml")
+
+
 async def _answer(incoming: web.Request, request: Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
     if request.method == "GET" and "location" in request.query and not request.object and answer.status == 200:
         body = (
@@ -410,6 +516,19 @@ async def _answer(incoming: web.Request, request: Request, answer: aiohttp.Clien
             await response.write(chunk)
     await response.write_eof()
     return response
+
+
+def _wait_for_object_store() -> None:
+    """Two programs that make RGW's new database at the same moment can lock each other out for good."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            with socket.create_connection((OBJECT_STORE_ADDRESS, 8000), 1):
+                return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise MachineError(f"the object store does not answer: {error}") from None
+            time.sleep(0.1)
 
 
 def _application(handler: Callable[[web.Request], object]) -> web.Application:
