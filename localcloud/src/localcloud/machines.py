@@ -4,9 +4,9 @@
 """What the API asks of the machines behind it.
 
 The API (resources, statuses, clock, faults) knows nothing of containers: it speaks to one `Machines`. `NoMachines` is
-the API-only mode; `podman.PodmanMachines` is the real one. The API decides (ids, addresses, names, who may talk to whom)
-and hands over complete desired states; the machines carry them out. Nothing flows back but "done", an error, and power
-events.
+the API-only mode; `podman.PodmanMachines` is the real one. The API decides (ids, addresses, names, who may talk to
+whom) and hands over complete desired states; the machines carry them out. Nothing flows back but "done", an error, and
+power events.
 
 Every method blocks until done and is called from a worker thread, never twice at once for one id. Every method is
 idempotent: asking for what already is succeeds. Failure is `MachineError`, its text says what was attempted and what

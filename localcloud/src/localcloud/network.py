@@ -4,8 +4,8 @@
 """Networks and the packet filter.
 
 One bridge is the public internet of the cloud, one more per VPC. Cloud firewalls and trusted sources are nftables rules
-on the host, where no droplet can reach them: a droplet is root in its own network namespace and may flush what is there.
-Traffic between two containers on one bridge passes the host's filter because br_netfilter is on for our bridges.
+on the host, where no droplet can reach them: a droplet is root in its own network namespace and may flush what is
+there. Traffic between two containers on one bridge passes the host's filter because br_netfilter is on for our bridges.
 """
 
 from __future__ import annotations
