@@ -50,6 +50,11 @@ sales_channels:
   returned: success
   type: list
   elements: str
+regions:
+  description: >-
+    How many regions the shop has; without one a storefront has nothing to show. 0 in check mode when nobody can log in yet.
+  returned: success
+  type: int
 """
 
 from typing import Any
@@ -67,8 +72,9 @@ def main() -> None:
     try:
         if medusa.login(options["email"], options["password"]):
             key = find(medusa, options["title"])
+            regions = len(medusa.list_all("list the regions", "/admin/regions?fields=id", "regions"))
         elif module.check_mode:
-            key = None  # the task before would have made the user
+            key, regions = None, 0  # the task before would have made the user
         else:
             raise MedusaError(f"{medusa.url} refused the password of {options['email']}, or has no such admin user")
         changed = key is None
@@ -78,7 +84,9 @@ def main() -> None:
         module.fail_json(msg=str(error))
     key = key or {"token": "", "title": options["title"]}
     channels = [channel["name"] for channel in key.get("sales_channels") or []]
-    module.exit_json(changed=changed, token=key["token"], title=key["title"], sales_channels=channels)
+    module.exit_json(
+        changed=changed, token=key["token"], title=key["title"], sales_channels=channels, regions=regions
+    )
 
 
 def find(medusa: Medusa, title: str) -> dict[str, Any] | None:
