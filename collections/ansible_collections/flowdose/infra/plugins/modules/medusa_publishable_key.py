@@ -52,7 +52,8 @@ sales_channels:
   elements: str
 regions:
   description: >-
-    How many regions the shop has; without one a storefront has nothing to show. 0 in check mode when nobody can log in yet.
+    How many regions the shop has; without one a storefront has nothing to show. 0 in check mode when nobody can log in
+    yet.
   returned: success
   type: int
 """
@@ -84,9 +85,7 @@ def main() -> None:
         module.fail_json(msg=str(error))
     key = key or {"token": "", "title": options["title"]}
     channels = [channel["name"] for channel in key.get("sales_channels") or []]
-    module.exit_json(
-        changed=changed, token=key["token"], title=key["title"], sales_channels=channels, regions=regions
-    )
+    module.exit_json(changed=changed, token=key["token"], title=key["title"], sales_channels=channels, regions=regions)
 
 
 def find(medusa: Medusa, title: str) -> dict[str, Any] | None:
