@@ -88,7 +88,9 @@ def test_environments_differ_in_data_only() -> None:
 
 def test_no_known_secret_and_no_unchecked_identity() -> None:
     weak = re.compile(
-        "super" + r"secret|StrictHostKeyChecking[= ]no|host_key_checking *= *[Ff]alse|NODE_TLS_REJECT_" + "UNAUTHORIZED"
+        r"[:=|] *['\"]?super"
+        + r"secret|StrictHostKeyChecking[= ]no|host_key_checking *= *[Ff]alse|NODE_TLS_REJECT_"
+        + "UNAUTHORIZED"
         r"|validate_certs: (false|no)|sslmode=no-verify|ignore_errors: (true|yes)"
     )
     assert (
