@@ -140,3 +140,12 @@ def test_a_droplet_too_small_to_build_on(site: Site) -> None:
     message = site(flowdose_backend_size="s-1vcpu-1gb")
     assert "backend-staging (s-1vcpu-1gb): too small to build on" in message
     assert "flowdose_backend_size" in message
+
+
+def test_a_package_manager_that_is_not_supported(site: Site, tmp_path: Path) -> None:
+    for app in ("backend", "storefront"):
+        (tmp_path / "shop" / app).mkdir(parents=True)
+        (tmp_path / "shop" / app / "package.json").write_text("{}")
+        (tmp_path / "shop" / app / "pnpm-lock.yaml").write_text("lockfileVersion: '9.0'\n")
+    message = site(flowdose_source=str(tmp_path / "shop"))
+    assert "pnpm-lock.yaml of pnpm; yarn and npm are supported" in message

@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The commands that the roles make for applications of other package managers and other versions of Medusa."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stages import COLLECTION, ROOT, environment, tool
+
+OLD_HELP = "--execute-all-links  everything --execute-safe-links  only safe actions"
+NEW_HELP = f"{OLD_HELP} --execute-safe-search  only safe actions"
+
+
+def evaluate(role: str, expressions: dict[str, str], variables: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The values of `expressions` with the defaults and variables of a role."""
+    files = [str(COLLECTION / "roles" / role / kind / "main.yml") for kind in ("defaults", "vars")]
+    out = folder / "values.json"
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
+        "tasks": [
+            *({"ansible.builtin.include_vars": file} for file in files),
+            {
+                "ansible.builtin.copy": {"dest": str(out), "content": "{{ values | to_json }}"},
+                "vars": {"values": expressions},
+            },
+        ],
+    }
+    playbook = folder / "evaluate.yml"
+    playbook.write_text(json.dumps([play]))
+    command = [tool("ansible-playbook"), "-i", "localhost,", "-e", json.dumps(variables), str(playbook)]
+    subprocess.run(command, cwd=ROOT, env=environment(), check=True)
+    values: dict[str, Any] = json.loads(out.read_text())
+    return values
+
+
+def release(manager: str, version: str | None, folder: Path, **changed: Any) -> dict[str, Any]:
+    source = {
+        "id": "0",
+        "lockfile": {"name": "x", "sha256": "0"},
+        "package_manager": {"name": manager, "version": version},
+    }
+    names = {name: f"{{{{ __release_{name} }}}}" for name in ("install_command", "dependencies", "id")}
+    variables = {"release_app": "backend", "release_source": source, "release_env_consumer": "medusa", **changed}
+    path = "{{ __release_environment.PATH }}"
+    return evaluate("release", names | {"build": "{{ release_build_command }}", "path": path}, variables, folder)
+
+
+@pytest.mark.parametrize(
+    ("manager", "version", "install", "build", "first_in_path"),
+    [
+        ("yarn", "4.5.0", "yarn install --immutable", "yarn run build", "/opt/yarn-4.5.0/bin"),
+        ("yarn", "1.22.22", "yarn install --frozen-lockfile", "yarn run build", "/opt/yarn-1.22.22/bin"),
+        ("npm", None, "npm ci --include=dev", "npm run build", "/opt/node/bin"),
+    ],
+)
+def test_each_package_manager_is_spoken_to_in_its_own_way(
+    manager: str, version: str | None, install: str, build: str, first_in_path: str, tmp_path: Path
+) -> None:
+    values = release(manager, version, tmp_path)
+    assert values["install_command"].startswith(install)
+    assert values["build"] == build
+    assert values["path"].split(":")[0] == first_in_path
+
+
+def test_an_install_command_of_ones_own_makes_other_dependencies(tmp_path: Path) -> None:
+    locked = release("yarn", "4.5.0", tmp_path)
+    unlocked = release("yarn", "4.5.0", tmp_path, release_install_command="yarn install --no-immutable")
+    assert unlocked["install_command"] == "yarn install --no-immutable"
+    assert unlocked["dependencies"] != locked["dependencies"]
+    assert unlocked["id"] != locked["id"]
+
+
+@pytest.mark.parametrize(
+    ("said", "configured", "command"),
+    [
+        (OLD_HELP, "", "medusa db:migrate --execute-safe-links"),
+        (NEW_HELP, "", "medusa db:migrate --execute-safe-links --execute-safe-search"),
+        (NEW_HELP, "yarn migrate", "yarn migrate"),
+    ],
+)
+def test_migrations_get_the_options_that_their_medusa_knows(
+    said: str, configured: str, command: str, tmp_path: Path
+) -> None:
+    variables = {
+        "backend_migrate_command": configured,
+        "__backend_help": {"stdout": said},
+        "backend_source": {"package_manager": {"name": "yarn", "version": "4.5.0"}},
+    }
+    assert evaluate("backend", {"migrate": "{{ __backend_migrate_command }}"}, variables, tmp_path) == {
+        "migrate": command
+    }
