@@ -50,14 +50,15 @@ def release(manager: str, version: str | None, folder: Path, **changed: Any) -> 
     }
     names = {name: f"{{{{ __release_{name} }}}}" for name in ("install_command", "dependencies", "id")}
     variables = {"release_app": "backend", "release_source": source, "release_env_consumer": "medusa", **changed}
-    path = "{{ __release_environment.PATH }}"
-    return evaluate("release", names | {"build": "{{ release_build_command }}", "path": path}, variables, folder)
+    names |= {"build": "{{ release_build_command }}", "environment": "{{ __release_environment }}"}
+    return evaluate("release", names, variables, folder)
 
 
 @pytest.mark.parametrize(
     ("manager", "version", "install", "build", "first_in_path"),
     [
         ("yarn", "4.5.0", "yarn install --immutable", "yarn run build", "/opt/yarn-4.5.0/bin"),
+        ("yarn", "3.8.7", "yarn install --immutable", "yarn run build", "/opt/yarn-3.8.7/bin"),
         ("yarn", "1.22.22", "yarn install --frozen-lockfile", "yarn run build", "/opt/yarn-1.22.22/bin"),
         ("npm", None, "npm ci --include=dev", "npm run build", "/opt/node/bin"),
     ],
@@ -68,7 +69,9 @@ def test_each_package_manager_is_spoken_to_in_its_own_way(
     values = release(manager, version, tmp_path)
     assert values["install_command"].startswith(install)
     assert values["build"] == build
-    assert values["path"].split(":")[0] == first_in_path
+    assert values["environment"]["PATH"].split(":")[0] == first_in_path
+    # yarn 4 alone knows the setting, and needs it: its threads take more memory than a small droplet has
+    assert ("YARN_TASK_POOL_MODE" in values["environment"]) == (manager == "yarn" and str(version).startswith("4."))
 
 
 def test_an_install_command_of_ones_own_makes_other_dependencies(tmp_path: Path) -> None:
