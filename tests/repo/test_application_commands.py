@@ -46,6 +46,7 @@ def release(manager: str, version: str | None, folder: Path, **changed: Any) -> 
     source = {
         "id": "0",
         "lockfile": {"name": "x", "sha256": "0"},
+        "dependencies": "0",
         "package_manager": {"name": manager, "version": version},
     }
     names = {name: f"{{{{ __release_{name} }}}}" for name in ("install_command", "dependencies", "id")}

@@ -34,6 +34,15 @@ BUILD_FOLDERS = {".git", "node_modules", ".medusa", ".next", ".turbo"}
 LOCAL_ENV_FILE = re.compile(r"\.env(\.local|\..+\.local)?\Z")
 
 LOCKFILES = {"yarn.lock": "yarn", "package-lock.json": "npm", "npm-shrinkwrap.json": "npm", "pnpm-lock.yaml": "pnpm"}
+# What of package.json a lockfile has to fit.
+DEPENDENCY_KEYS = (
+    "dependencies",
+    "devDependencies",
+    "optionalDependencies",
+    "peerDependencies",
+    "overrides",
+    "resolutions",
+)
 # The last release of yarn 1; nothing will follow it.
 YARN_CLASSIC = "1.22.22"
 
@@ -322,7 +331,7 @@ def _is_source(name: str) -> bool:
 
 
 def inspect(tree: Tree, package_manager: str | None = None) -> dict[str, object]:
-    """Return `{package_manager: {name, version}, lockfile: {name, sha256}, node_engines}`.
+    """Return `{package_manager: {name, version}, lockfile: {name, sha256}, dependencies, node_engines}`.
 
     `package_manager` (`yarn@4.5.0`) takes the place of package.json's `packageManager`. `version` is None where the
     lockfile does not depend on it (npm, pnpm). Raises SourceError for a source whose dependencies cannot be installed
@@ -367,9 +376,11 @@ def inspect(tree: Tree, package_manager: str | None = None) -> dict[str, object]
     if manager == "yarn":
         version = _yarn_version(tree.origin, lock, version)
     engines = package.get("engines")
+    asked_for = json.dumps({key: package.get(key) for key in DEPENDENCY_KEYS}, sort_keys=True)
     return {
         "package_manager": {"name": manager, "version": version},
         "lockfile": {"name": locks[0], "sha256": hashlib.sha256(lock).hexdigest()},
+        "dependencies": hashlib.sha256(asked_for.encode()).hexdigest(),
         "node_engines": engines.get("node") if isinstance(engines, dict) else None,
     }
 

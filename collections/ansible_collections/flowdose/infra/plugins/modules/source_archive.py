@@ -104,6 +104,10 @@ lockfile:
   returned: success
   type: dict
   sample: {name: yarn.lock, sha256: 9f0c...}
+dependencies:
+  description: SHA-256 of what C(package.json) asks for, which the lockfile must fit.
+  returned: success
+  type: str
 node_engines:
   description: What C(package.json) says under C(engines.node). V(none) when it says nothing.
   returned: success

@@ -267,6 +267,20 @@ def test_package_manager_option_decides(tmp_path: Path) -> None:
         assert inspect(tree, "npm@11.6.0")["package_manager"] == {"name": "npm", "version": "11.6.0"}
 
 
+def test_what_is_asked_for_counts_beside_the_lockfile(tmp_path: Path) -> None:
+    """A lockfile that no longer fits package.json must not be taken for one that was installed before."""
+
+    def digest(package: str) -> object:
+        folder = write(tmp_path / "app", {"package.json": package, "yarn.lock": CLASSIC})
+        with read_source(str(folder), None, "", tmp_path) as tree:
+            return inspect(tree)["dependencies"]
+
+    first = digest('{"version": "1.0.0", "dependencies": {"next": "15.3.1"}, "scripts": {}}')
+    assert digest('{"dependencies": {"next": "15.3.1"}, "version": "1.0.1"}') == first
+    assert digest('{"dependencies": {"next": "15.3.2"}}') != first
+    assert digest('{"dependencies": {"next": "15.3.1"}, "resolutions": {"react": "19.0.0"}}') != first
+
+
 def test_workspace_is_named(tmp_path: Path) -> None:
     write(tmp_path / "shop", {"pnpm-lock.yaml": "", "apps/backend/package.json": "{}"})
     with (
