@@ -5,44 +5,28 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
-from stages import COLLECTION, ROOT, environment, tool
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from stages import COLLECTION
 
 OLD_HELP = "--execute-all-links  everything --execute-safe-links  only safe actions"
 NEW_HELP = f"{OLD_HELP} --execute-safe-search  only safe actions"
 
 
-def evaluate(role: str, expressions: dict[str, str], variables: dict[str, Any], folder: Path) -> dict[str, Any]:
+def evaluate(role: str, expressions: dict[str, str], variables: dict[str, Any]) -> dict[str, Any]:
     """The values of `expressions` with the defaults and variables of a role."""
-    files = [str(COLLECTION / "roles" / role / kind / "main.yml") for kind in ("defaults", "vars")]
-    out = folder / "values.json"
-    play = {
-        "hosts": "localhost",
-        "connection": "local",
-        "gather_facts": False,
-        "vars": {"ansible_python_interpreter": "{{ ansible_playbook_python }}"},
-        "tasks": [
-            *({"ansible.builtin.include_vars": file} for file in files),
-            {
-                "ansible.builtin.copy": {"dest": str(out), "content": "{{ values | to_json }}"},
-                "vars": {"values": expressions},
-            },
-        ],
-    }
-    playbook = folder / "evaluate.yml"
-    playbook.write_text(json.dumps([play]))
-    command = [tool("ansible-playbook"), "-i", "localhost,", "-e", json.dumps(variables), str(playbook)]
-    subprocess.run(command, cwd=ROOT, env=environment(), check=True)
-    values: dict[str, Any] = json.loads(out.read_text())
-    return values
+    loader = DataLoader()
+    known: dict[str, Any] = {}
+    for kind in ("defaults", "vars"):
+        known |= loader.load_from_file(str(COLLECTION / "roles" / role / kind / "main.yml"), trusted_as_template=True)
+    templar = Templar(loader, variables=known | variables)
+    return {name: templar.template(trust_as_template(text)) for name, text in expressions.items()}
 
 
-def release(manager: str, version: str | None, folder: Path, **changed: Any) -> dict[str, Any]:
+def release(manager: str, version: str | None, **changed: Any) -> dict[str, Any]:
     source = {
         "id": "0",
         "lockfile": {"name": "x", "sha256": "0"},
@@ -52,7 +36,7 @@ def release(manager: str, version: str | None, folder: Path, **changed: Any) -> 
     names = {name: f"{{{{ __release_{name} }}}}" for name in ("install_command", "dependencies", "id")}
     variables = {"release_app": "backend", "release_source": source, "release_env_consumer": "medusa", **changed}
     names |= {"build": "{{ release_build_command }}", "environment": "{{ __release_environment }}"}
-    return evaluate("release", names, variables, folder)
+    return evaluate("release", names, variables)
 
 
 @pytest.mark.parametrize(
@@ -65,9 +49,9 @@ def release(manager: str, version: str | None, folder: Path, **changed: Any) -> 
     ],
 )
 def test_each_package_manager_is_spoken_to_in_its_own_way(
-    manager: str, version: str | None, install: str, build: str, first_in_path: str, tmp_path: Path
+    manager: str, version: str | None, install: str, build: str, first_in_path: str
 ) -> None:
-    values = release(manager, version, tmp_path)
+    values = release(manager, version)
     assert values["install_command"].startswith(install)
     assert values["build"] == build
     assert values["environment"]["PATH"].split(":")[0] == first_in_path
@@ -75,9 +59,9 @@ def test_each_package_manager_is_spoken_to_in_its_own_way(
     assert ("YARN_TASK_POOL_MODE" in values["environment"]) == (manager == "yarn" and str(version).startswith("4."))
 
 
-def test_an_install_command_of_ones_own_makes_other_dependencies(tmp_path: Path) -> None:
-    locked = release("yarn", "4.5.0", tmp_path)
-    unlocked = release("yarn", "4.5.0", tmp_path, release_install_command="yarn install --no-immutable")
+def test_an_install_command_of_ones_own_makes_other_dependencies() -> None:
+    locked = release("yarn", "4.5.0")
+    unlocked = release("yarn", "4.5.0", release_install_command="yarn install --no-immutable")
     assert unlocked["install_command"] == "yarn install --no-immutable"
     assert unlocked["dependencies"] != locked["dependencies"]
     assert unlocked["id"] != locked["id"]
@@ -91,14 +75,10 @@ def test_an_install_command_of_ones_own_makes_other_dependencies(tmp_path: Path)
         (NEW_HELP, "yarn migrate", "yarn migrate"),
     ],
 )
-def test_migrations_get_the_options_that_their_medusa_knows(
-    said: str, configured: str, command: str, tmp_path: Path
-) -> None:
+def test_migrations_get_the_options_that_their_medusa_knows(said: str, configured: str, command: str) -> None:
     variables = {
         "backend_migrate_command": configured,
         "__backend_help": {"stdout": said},
         "backend_source": {"package_manager": {"name": "yarn", "version": "4.5.0"}},
     }
-    assert evaluate("backend", {"migrate": "{{ __backend_migrate_command }}"}, variables, tmp_path) == {
-        "migrate": command
-    }
+    assert evaluate("backend", {"migrate": "{{ __backend_migrate_command }}"}, variables) == {"migrate": command}

@@ -57,6 +57,12 @@ class Medusa:
             if not page or len(objects) >= answer.get("count", 0):
                 return objects
 
+    def find_publishable_key(self, title: str = "Storefront") -> dict[str, Any] | None:
+        """A key that opens the shop: not revoked, with a sales channel; the one of that title, or else the oldest."""
+        keys = self.list_all("list the publishable keys", "/admin/api-keys?type=publishable", "api_keys")
+        usable = [key for key in keys if not key.get("revoked_at") and key.get("sales_channels")]
+        return min(usable, key=lambda key: (key["title"] != title, key["created_at"]), default=None)
+
     def _send(self, method: str, path: str, data: object = None) -> Answer:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         try:

@@ -21,6 +21,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from .medusa import Medusa, MedusaError
 from .web import Answer, Browser, WebError
 
 INTERVAL = 2.0  # seconds between two tries of a check
@@ -62,7 +63,7 @@ class Shop:
     store_url: str
     admin_url: str
     api_url: str
-    publishable_key: str
+    publishable_key: str | None = None  # without it, the one that the admin finds in the shop
     admin_email: str | None = None
     admin_password: str | None = None
     health_path: str | None = None  # of the storefront
@@ -262,11 +263,27 @@ class Shop:
     # How they ask
 
     def _store(self, path: str, key: str) -> list[dict[str, Any]]:
-        answer = self._ask(self.api_url + path, headers={"x-publishable-api-key": self.publishable_key})
+        headers = {"x-publishable-api-key": self.publishable_key or self._found_key()}
+        answer = self._ask(self.api_url + path, headers=headers)
         if answer.status != 200:
             raise Failed(answer.explanation)
         found = answer.json().get(key)
         return found if isinstance(found, list) else []
+
+    def _found_key(self) -> str:
+        """Looked up at each try, so that a backend which still starts is waited for."""
+        medusa = Medusa(self.api_url, self.ca_file, self.request_timeout)
+        try:
+            if not medusa.login(str(self.admin_email), str(self.admin_password)):
+                raise Failed(f"without a publishable key: the backend refused the password of {self.admin_email}")
+            key = medusa.find_publishable_key()
+        except MedusaError as error:
+            raise Failed(str(error)) from None
+        if key is None:
+            raise Failed(
+                "no publishable key has a sales channel: create one in the admin (Settings, Publishable API keys)"
+            )
+        return str(key["token"])
 
     def _allowed_origin(self, path: str, origin: str) -> str | None:
         # Medusa answers for the methods that a path has, and all others look forbidden.

@@ -72,7 +72,7 @@ def main() -> None:
     medusa = Medusa(options["url"], options["ca_file"], options["timeout"])
     try:
         if medusa.login(options["email"], options["password"]):
-            key = find(medusa, options["title"])
+            key = medusa.find_publishable_key(options["title"])
             regions = len(medusa.list_all("list the regions", "/admin/regions?fields=id", "regions"))
         elif module.check_mode:
             key, regions = None, 0  # the task before would have made the user
@@ -86,12 +86,6 @@ def main() -> None:
     key = key or {"token": "", "title": options["title"]}
     channels = [channel["name"] for channel in key.get("sales_channels") or []]
     module.exit_json(changed=changed, token=key["token"], title=key["title"], sales_channels=channels, regions=regions)
-
-
-def find(medusa: Medusa, title: str) -> dict[str, Any] | None:
-    keys = medusa.list_all("list the publishable keys", "/admin/api-keys?type=publishable", "api_keys")
-    usable = [key for key in keys if not key.get("revoked_at") and key.get("sales_channels")]
-    return min(usable, key=lambda key: (key["title"] != title, key["created_at"]), default=None)
 
 
 def create(medusa: Medusa, title: str) -> dict[str, Any]:

@@ -33,9 +33,10 @@ options:
     type: str
     required: true
   publishable_key:
-    description: The key of M(flowdose.infra.medusa_publishable_key).
+    description:
+      - The key that the storefront uses. Without it, O(admin_email) looks in the shop for one, as
+        M(flowdose.infra.medusa_publishable_key) does.
     type: str
-    required: true
   admin_email:
     description: An admin user, to prove that a session can be opened and is kept. Without it, that is not checked.
     type: str
@@ -86,7 +87,6 @@ EXAMPLES = r"""
     store_url: https://shop.example.com
     admin_url: https://admin.example.com
     api_url: https://api.example.com
-    publishable_key: "{{ backend_key.token }}"
     admin_email: admin@example.com
     admin_password: "{{ vault_medusa_admin_password }}"
   register: shop
@@ -143,7 +143,7 @@ def main() -> None:
             "store_url": {"type": "str", "required": True},
             "admin_url": {"type": "str", "required": True},
             "api_url": {"type": "str", "required": True},
-            "publishable_key": {"type": "str", "required": True, "no_log": True},
+            "publishable_key": {"type": "str", "no_log": True},
             "admin_email": {"type": "str"},
             "admin_password": {"type": "str", "no_log": True},
             "store_health_path": {"type": "str"},
@@ -155,6 +155,7 @@ def main() -> None:
             "timeout": {"type": "int", "default": 60},
         },
         required_together=[("admin_email", "admin_password")],
+        required_one_of=[("publishable_key", "admin_email")],
         supports_check_mode=True,
     )
     options = module.params

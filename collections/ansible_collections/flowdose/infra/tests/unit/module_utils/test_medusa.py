@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.flowdose.infra.plugins.module_utils.medusa import Medusa, MedusaError
-from ansible_collections.flowdose.infra.plugins.modules.medusa_publishable_key import create, find
+from ansible_collections.flowdose.infra.plugins.modules.medusa_publishable_key import create
 from ansible_collections.flowdose.infra.tests.unit.module_utils.fake_shop import (
     EMAIL,
     PASSWORD,
@@ -52,7 +52,7 @@ def test_login(fake: FakeShop, medusa: Medusa) -> None:
 
 
 def test_the_key_that_is_chosen(fake: FakeShop, medusa: Medusa) -> None:
-    assert find(medusa, "Storefront") is None
+    assert medusa.find_publishable_key("Storefront") is None
     fake.keys = [
         key("Revoked", "2026-01-01", revoked=True),
         key("Without channel", "2026-01-02", channel=False),
@@ -60,11 +60,11 @@ def test_the_key_that_is_chosen(fake: FakeShop, medusa: Medusa) -> None:
         key("Default", "2026-01-03"),
         key("Storefront", "2026-01-05"),
     ]
-    chosen = find(medusa, "Storefront")  # on the third page: the fake gives two at a time
+    chosen = medusa.find_publishable_key("Storefront")  # on the third page: the fake gives two at a time
     assert chosen
     assert chosen["title"] == "Storefront"
     fake.keys.pop()
-    chosen = find(medusa, "Storefront")
+    chosen = medusa.find_publishable_key("Storefront")
     assert chosen
     assert chosen["title"] == "Default"
 

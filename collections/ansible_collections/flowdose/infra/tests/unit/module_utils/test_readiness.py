@@ -168,6 +168,18 @@ def test_checks_are_tried_until_they_succeed(fake: FakeShop, shop: Shop, monkeyp
     assert result.ok
 
 
+def test_without_a_key_the_admin_finds_one(fake: FakeShop, shop: Shop) -> None:
+    shop = dataclasses.replace(shop, publishable_key=None)
+    with pytest.raises(Failed, match="no publishable key has a sales channel"):
+        shop.regions()
+    channels = [{"name": "Shop"}]
+    fake.keys = [{"title": "Webshop", "token": KEY, "created_at": "2026-01-01", "sales_channels": channels}]
+    assert shop.regions() == "1: Europe (eur)"
+    fake.users.clear()
+    with pytest.raises(Failed, match=f"refused the password of {EMAIL}"):
+        shop.regions()
+
+
 def test_table(fake: FakeShop, shop: Shop) -> None:
     fake.replies["GET /store/regions"] = data(200, {"regions": []})
     lines = table(examine([check for check in shop.checks() if check.name in ("health", "regions")], timeout=0))
