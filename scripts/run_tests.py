@@ -93,7 +93,14 @@ class Check:
 
 LINT = Check("lint", "ruff, yamllint, mypy, ansible-lint, shellcheck", lint)
 QUICK = Check(
-    "quick tests", "unit and API-only tests", pytest("-n", "auto", "-m", "not machines", "--ignore=tests/bench")
+    "quick tests",
+    "unit and API-only tests",
+    pytest("-n", "auto", "-m", "not machines", "--ignore=tests/bench", "--ignore=tests/messages"),
+)
+MESSAGES = Check(
+    "messages",
+    "bad input, and what a person is told: a playbook run each",
+    pytest("-n", "auto", "-m", "not machines", "tests/messages"),
 )
 BENCH = Check("bench", "what must be fast, with nothing beside it", pytest("-m", "not machines", "tests/bench"))
 SANITY = Check(
@@ -122,7 +129,7 @@ MOLECULE = Check(
 RUNS = {
     "lint": [LINT],
     "quick": [LINT, QUICK],
-    "full": [LINT, SANITY, QUICK, BENCH, FRESH, MACHINES, SITE, MOLECULE],
+    "full": [LINT, SANITY, QUICK, MESSAGES, BENCH, FRESH, MACHINES, SITE, MOLECULE],
     "molecule": [MOLECULE],
 }
 
