@@ -122,7 +122,13 @@ SITE = Check(
 MOLECULE = Check(
     "molecule",
     "every role's scenario on droplets",
-    commands([tool("localcloud"), "up", "--speed", "20"], [tool("molecule"), "test", "--all"], timeout=2400),
+    commands(
+        [tool("localcloud"), "up", "--speed", "20"],
+        # It remembers droplets of an earlier cloud, and would make none in this one.
+        [tool("molecule"), "reset"],
+        [tool("molecule"), "test", "--all"],
+        timeout=2400,
+    ),
     needs=["clean start"],
 )
 
