@@ -582,14 +582,21 @@ def test_a_second_cloud_is_refused(cloud: Cloud, tmp_path: Path) -> None:
         PodmanMachines(tmp_path).start(print)
 
 
-def test_a_new_server_takes_over_the_running_machines(cloud: Cloud) -> None:
+def test_a_new_server_takes_over_the_running_machines(cloud: Cloud, tmp_path: Path) -> None:
     before = containers()
     assert len(before) == 7
+    dead = tmp_path / "another clone"  # whose server was killed: the disk of its droplet is still mounted
+    for name in ("lower", "upper", "work", "root"):
+        (dead / name).mkdir(parents=True)
+    layers = f"lowerdir={dead}/lower,upperdir={dead}/upper,workdir={dead}/work"
+    hosts.run(["mount", "-t", "overlay", "-o", layers, "localcloud", str(dead / "root")])
     cloud.machines.leave()
     cloud.machines = cloud.new_machines()
     cloud.machines.start(print)
     cloud.fill()
     assert containers() == before
+    assert not (dead / "root").is_mount()
+    assert Path("/proc/mounts").read_text().count("localcloud ") == len(PUBLIC)
     assert cloud.s3(FULL).get_object(Bucket="limited", Key="seen")["Body"].read() == b"seen"
 
 

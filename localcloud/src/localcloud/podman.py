@@ -114,11 +114,12 @@ class PodmanMachines:
         self._host_lock = file
 
     def _remove_foreign_leftovers(self) -> None:
-        """Containers of a cloud that died without `down`, started from another state directory."""
+        """Containers and disks of a cloud that died without `down`, started from another state directory."""
         listed = self._podman("ps", "--all", f"--filter=label={_LABEL}", "--format=json")
         for entry in json.loads(listed or "[]"):
             if entry["Labels"].get(_LABEL) != str(self._folder):
                 self._podman.remove(entry["Names"][0])
+        droplets.unmount_all(besides=self._folder.resolve())
 
     def stop(self) -> None:
         self._take_host()  # or else it is another cloud's, and nothing of ours is left on it
@@ -131,8 +132,7 @@ class PodmanMachines:
             thread.start()
         for thread in threads:
             thread.join()
-        for folder in self._disk_folders():
-            droplets.Disk(self._podman, folder).unmount()
+        droplets.unmount_all()
         for image in self._podman("images", "--filter=reference=localhost/localcloud-droplet-local", "--quiet").split():
             self._podman("image", "unmount", image)
         for name in self._podman("network", "ls", f"--filter=label={_LABEL}", "--format={{.Name}}").split():
@@ -227,10 +227,6 @@ class PodmanMachines:
 
     def _disk(self, droplet_id: int) -> droplets.Disk:
         return droplets.Disk(self._podman, self._folder / "droplets" / str(droplet_id))
-
-    def _disk_folders(self) -> list[Path]:
-        folder = self._folder / "droplets"
-        return sorted(folder.iterdir()) if folder.is_dir() else []
 
     def create_droplet(self, spec: DropletSpec) -> None:
         droplets.check_user_data(spec.user_data)
