@@ -38,6 +38,7 @@ def specification_file() -> Path | None:
     return next((Path(place) for place in places if place and Path(place).is_file()), None)
 
 
+# Nothing can be compared without the file. CI has it, and a skip says where it was looked for.
 needs_specification = pytest.mark.skipif(specification_file() is None, reason=NOT_FOUND)
 
 

@@ -21,7 +21,8 @@ PLAYBOOK = """
   tasks:
     - flowdose.infra.{module}: {arguments}
       register: result
-      ignore_errors: true # the test looks at it
+      # a failure is a result here: it is written below, and each test asserts on it
+      ignore_errors: true
     - ansible.builtin.copy:
         content: "{{{{ result | to_json }}}}"
         dest: result.json
