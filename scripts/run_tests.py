@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from stages import ROOT, StageFailed, main, run, say, stage, tool
 
@@ -74,7 +77,30 @@ def _shellcheck() -> bool:
 
 
 def pytest(*arguments: str, timeout: float = 1800) -> Callable[[], None]:
-    return commands([tool("python"), "-m", "pytest", "-q", *arguments], timeout=timeout)
+    """A check that runs pytest; its error tells each failed test with the end of its traceback."""
+
+    def check() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            report = Path(folder) / "report.xml"
+            try:
+                run([tool("python"), "-m", "pytest", "-q", f"--junitxml={report}", *arguments], timeout=timeout)
+            except StageFailed as error:
+                raise StageFailed("\n".join([str(error), *failures(report)])) from None
+
+    return check
+
+
+def failures(report: Path, lines: int = 25) -> list[str]:
+    """The failed tests of a pytest report, each with the last lines of what it said."""
+    if not report.exists():  # pytest itself was stopped, or did not start
+        return []
+    # The report is pytest's, of a moment ago.
+    cases = ElementTree.parse(report).getroot().iter("testcase")  # noqa: S314
+    return [
+        "\n".join([f"{case.get('classname')}::{case.get('name')}", *(problem.text or "").splitlines()[-lines:]])
+        for case in cases
+        for problem in (*case.findall("failure"), *case.findall("error"))
+    ]
 
 
 def localcloud(command: str) -> Callable[[], None]:
@@ -140,23 +166,32 @@ RUNS = {
 }
 
 
-def perform(checks: list[Check]) -> list[tuple[str, str, float]]:
-    """Run the checks in order: (name, "passed" | "FAILED" | "not run", seconds) of each."""
-    results: list[tuple[str, str, float]] = []
+@dataclass
+class Result:
+    name: str
+    outcome: str  # passed | FAILED | not run: ...
+    seconds: float = 0
+    error: str = ""
+
+
+def perform(checks: list[Check]) -> list[Result]:
+    """Run the checks in order."""
+    results: list[Result] = []
     for check in checks:
-        broken = [name for name, outcome, _ in results if name in check.needs and outcome != "passed"]
+        broken = [result.name for result in results if result.name in check.needs and result.outcome != "passed"]
         if broken:
-            results.append((check.name, f"not run: {', '.join(broken)} failed", 0))
+            results.append(Result(check.name, f"not run: {', '.join(broken)} failed"))
             continue
         started = time.monotonic()
-        outcome = "passed"
+        result = Result(check.name, "passed")
         try:
             with stage(check.name, check.waits_for):
                 check.do()
         except StageFailed as error:
             say(f"ERROR: {error}")
-            outcome = "FAILED"
-        results.append((check.name, outcome, time.monotonic() - started))
+            result.outcome, result.error = "FAILED", str(error)
+        result.seconds = time.monotonic() - started
+        results.append(result)
     return results
 
 
@@ -166,17 +201,19 @@ def body() -> None:
         say(__doc__ or "")
         sys.exit(2)
     checks = RUNS[which]
-    results = []
+    results: list[Result] = []
     try:
         results = perform(checks)
     finally:
         if MOLECULE in checks:
             results += perform([Check("end", "localcloud is stopped and leaves nothing behind", localcloud("down"))])
-    say("\n" + "\n".join(f"  {name:14} {outcome:9} {seconds:5.0f} s" for name, outcome, seconds in results))
-    failed = [name for name, outcome, _ in results if outcome != "passed"]
+    say("\n" + "\n".join(f"  {result.name:14} {result.outcome:9} {result.seconds:5.0f} s" for result in results))
+    failed = [result for result in results if result.outcome != "passed"]
     if failed:
-        raise StageFailed(f"not passed: {', '.join(failed)}")
-    say(f"\nAll passed, in {sum(seconds for _, _, seconds in results) / 60:.1f} minutes.")
+        # Once more at the end, which is where a person, or a log's tail, looks.
+        told = [f"\n{result.name}: {result.error or result.outcome}" for result in failed]
+        raise StageFailed(f"not passed: {', '.join(result.name for result in failed)}\n" + "\n".join(told))
+    say(f"\nAll passed, in {sum(result.seconds for result in results) / 60:.1f} minutes.")
 
 
 if __name__ == "__main__":

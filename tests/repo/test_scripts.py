@@ -161,11 +161,24 @@ def test_checks_go_on_after_a_failure_but_not_without_what_they_need() -> None:
         ]
     )
     assert done == ["b"]
-    assert [(name, outcome) for name, outcome, _ in results] == [
+    assert [(result.name, result.outcome) for result in results] == [
         ("a", "FAILED"),
         ("b", "passed"),
         ("c", "not run: a failed"),
     ]
+
+
+def test_failed_tests_are_told_with_the_end_of_their_tracebacks(tmp_path: Path) -> None:
+    (tmp_path / "test_x.py").write_text(
+        "def test_fine(): pass\ndef test_broken():\n    assert 6 * 7 == 54, 'the answer'\n"
+    )
+    report = tmp_path / "report.xml"
+    command = [sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", f"--junitxml={report}", "test_x.py"]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    (told,) = run_tests.failures(report)
+    assert told.startswith("test_x::test_broken\n")
+    assert "the answer" in told
+    assert run_tests.failures(tmp_path / "none.xml") == []
 
 
 def test_bootstrap_without_arguments_explains_itself() -> None:
