@@ -65,6 +65,30 @@ def test_hidden_after_creation(api: Api, cloud: RunningCloud) -> None:
     assert len(api("GET", "/v2/droplets")["droplets"]) == 1
 
 
+def test_left_out_of_lists(api: Api, cloud: RunningCloud) -> None:
+    api("POST", "/v2/tags", {"name": "old"}, status=201)
+    cloud.fault("POST /v2/tags", stale=2)
+    api("POST", "/v2/tags", TAG, status=201)
+    assert api("GET", "/v2/tags/a")["tag"]["name"] == "a"
+    listed = api("GET", "/v2/tags")
+    assert ([tag["name"] for tag in listed["tags"]], listed["meta"]["total"]) == (["old"], 1)
+    assert [tags(api), tags(api)] == [["old"], ["old", "a"]]
+
+
+def test_hidden_and_left_out_together(api: Api, cloud: RunningCloud) -> None:
+    path = f"/v2/databases/{api.cluster()['id']}/users"
+    cloud.fault("POST /v2/databases/*/users", hide=1, stale=1)
+    api("POST", path, {"name": "shop"}, status=201)
+    assert [api.send("GET", f"{path}/shop").status_code for _ in range(2)] == [404, 200]
+    assert [len(api("GET", path)["users"]) for _ in range(2)] == [1, 2]
+
+
+def test_the_kth_call_of_a_run(api: Api, cloud: RunningCloud) -> None:
+    cloud.fault("* *", nth=3, status=500)
+    answers = [api.send("GET", path).status_code for path in ("/v2/tags", "/v2/account", "/v2/vpcs", "/v2/sizes")]
+    assert answers == [200, 200, 500, 200]
+
+
 def test_nth_and_count(api: Api, cloud: RunningCloud) -> None:
     cloud.fault("* /v2/ta*", status=503, nth=2, count=2)
     assert [api.send("GET", "/v2/tags").status_code for _ in range(5)] == [200, 503, 503, 200, 200]
@@ -100,6 +124,7 @@ def test_a_slow_answer_holds_up_nobody_else(api: Api, cloud: RunningCloud) -> No
         {"call": "GET /v2/tags", "status": 500, "reset": "before"},
         {"call": "GET /v2/tags", "reset": "sometimes"},
         {"call": "GET /v2/tags", "status": 500, "nth": 0},
+        {"call": "POST /v2/tags", "status": 500, "stale": 1},
         {"call": "GET /v2/tags", "statuss": 500},
     ],
 )

@@ -329,7 +329,7 @@ def fault(state: State, arguments: argparse.Namespace) -> int:
         for order in state.ask("GET", "faults")["faults"]:
             print(json.dumps({key: value for key, value in order.items() if value not in (None, False, 0, "")}))
         return 0
-    names = ("call", "nth", "count", "status", "effect", "html", "message", "retry_after", "reset", "hide", "delay")
+    names = ("call", "nth", "count", "status", "effect", "html", "message", "retry_after", "reset", "hide", "stale", "delay")
     given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
     state.ask("POST", "faults", given)
     return 0
@@ -453,6 +453,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--retry-after", type=int, help="with --status 429: seconds to wait")
     sub.add_argument("--reset", choices=["before", "after"], help="drop the connection before or after the effect")
     sub.add_argument("--hide", type=int, help="answer 404 to so many reads of what the call created")
+    sub.add_argument("--stale", type=int, help="leave what the call created out of so many lists")
     sub.add_argument("--delay", type=float, help="wait so many seconds first")
     sub.add_argument("--list", action="store_true", help="show the orders and how often each hit")
     sub.add_argument("--clear", action="store_true", help="forget all orders")

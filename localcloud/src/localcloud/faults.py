@@ -27,12 +27,14 @@ class Fault:
     """One order. It waits for calls that match, lets `nth - 1` of them pass, then hits `count` of them.
 
     `call`: method and path with `*` wildcards ("POST /v2/droplets", "* /v2/databases/*").
+    "* *" is every call, so that `nth` addresses the k-th one of a whole run.
     One of:
       `status`: answer this instead; with `effect` the call is carried out all the same. 502 and 504 come as HTML, as
                 from the edge in front of the real API; `html` says otherwise. 429 with `retry_after` (seconds) is the
                 burst limit, without it the hourly one.
       `reset`:  "before" or "after": drop the connection before or after the call was carried out.
-      `hide`:   carry the call out, but answer 404 to this many reads of what it created.
+      `hide`:   carry the call out, but answer 404 to this many reads of what it created (goes with `stale`).
+      `stale`:  carry the call out, but leave what it created out of this many lists.
       `delay`:  wait so many real seconds before the call (goes with any of the others).
     """
 
@@ -46,6 +48,7 @@ class Fault:
     retry_after: int | None = None
     reset: str | None = None
     hide: int = 0
+    stale: int = 0
     delay: float = 0.0
     seen: int = 0  # matching calls so far
     hits: int = 0  # of those, answered with the fault
@@ -55,14 +58,14 @@ class Fault:
             raise ValueError(f"'{self.call}' is not a method and a path, such as 'POST /v2/droplets'")
         if self.reset not in (None, "before", "after"):
             raise ValueError("reset is 'before' or 'after' the call is carried out")
-        if (self.status is not None) + (self.reset is not None) + (self.hide > 0) > 1:
-            raise ValueError("status, reset and hide exclude each other")
-        if self.status is None and self.reset is None and not self.hide and not self.delay:
-            raise ValueError("a fault needs status, reset, hide or delay")
+        if (self.status is not None) + (self.reset is not None) + bool(self.hide or self.stale) > 1:
+            raise ValueError("status, reset, and hide or stale exclude each other")
+        if self.status is None and self.reset is None and not (self.hide or self.stale or self.delay):
+            raise ValueError("a fault needs status, reset, hide, stale or delay")
         if self.status is not None and not 400 <= self.status <= 599:
             raise ValueError("status must be between 400 and 599")
-        if self.nth < 1 or self.count < 1 or self.hide < 0 or self.delay < 0:
-            raise ValueError("nth and count are 1 or more, hide and delay 0 or more")
+        if self.nth < 1 or self.count < 1 or self.hide < 0 or self.stale < 0 or self.delay < 0:
+            raise ValueError("nth and count are 1 or more, hide, stale and delay 0 or more")
 
     def matches(self, method: str, path: str) -> bool:
         wanted_method, wanted_path = self.call.split(" ", 1)
@@ -90,6 +93,7 @@ class Faults:
     def __init__(self) -> None:
         self.orders: list[Fault] = []
         self._hidden: dict[str, int] = {}  # path -> reads that still get a 404
+        self._unlisted: list[Unlisted] = []
 
     def add(self, call: str, **options: Any) -> Fault:
         fault = Fault(call, **options)
@@ -99,6 +103,7 @@ class Faults:
     def clear(self) -> None:
         self.orders.clear()
         self._hidden.clear()
+        self._unlisted.clear()
 
     def strike(self, method: str, path: str) -> Fault | None:
         """The fault that hits this call, if any. Every matching order counts the call."""
@@ -112,8 +117,13 @@ class Faults:
                 due = fault
         return due
 
-    def hide(self, path: str, reads: int) -> None:
-        self._hidden[path] = reads
+    def created(self, fault: Fault, path: str, answer: Any) -> None:
+        """Remember what must not be seen yet of what a call has just created."""
+        for key, value in identities(answer):
+            if fault.hide:
+                self._hidden[f"{path}/{value}"] = fault.hide
+            if fault.stale:
+                self._unlisted.append(Unlisted(path, key, value, fault.stale))
 
     def is_hidden(self, method: str, path: str) -> bool:
         """True for a read of something that is not to be seen yet; counts it."""
@@ -124,14 +134,41 @@ class Faults:
             del self._hidden[path]
         return True
 
+    def as_listed(self, method: str, path: str, answer: Any) -> Any:
+        """`answer` without what its list must not show yet; counts the list."""
+        for order in [order for order in self._unlisted if (method, path) == ("GET", order.path)]:
+            for name, items in list(answer.items()):
+                if isinstance(items, list):
+                    shown = [item for item in items if item.get(order.key) != order.value]
+                    if "meta" in answer:
+                        answer["meta"]["total"] -= len(items) - len(shown)
+                    answer[name] = shown
+            order.lists -= 1
+            if order.lists <= 0:
+                self._unlisted.remove(order)
+        return answer
 
-def created_path(path: str, answer: Any) -> str | None:
-    """Where something just created is read: `/v2/droplets` answered with a droplet 7 -> `/v2/droplets/7`."""
-    if not isinstance(answer, dict):
-        return None
-    for value in answer.values():
-        if isinstance(value, dict):
-            for key in ("id", "access_key", "name"):
-                if key in value:
-                    return f"{path}/{value[key]}"
-    return None
+
+@dataclass
+class Unlisted:
+    """Something created that the next `lists` answers of `path` leave out; known by `item[key] == value`."""
+
+    path: str
+    key: str
+    value: Any
+    lists: int
+
+
+def identities(answer: Any) -> list[tuple[str, Any]]:
+    """What an answer says was created: `{"droplet": {"id": 7, ...}}` -> `[("id", 7)]`."""
+    for value in answer.values() if isinstance(answer, dict) else ():
+        created = value if isinstance(value, list) else [value]
+        if created and all(isinstance(item, dict) for item in created):
+            found = [(key, item[key]) for item in created if (key := _identity(item))]
+            if found:
+                return found
+    return []
+
+
+def _identity(item: dict[str, Any]) -> str | None:
+    return next((key for key in ("id", "uuid", "access_key", "ip", "name") if key in item), None)

@@ -37,7 +37,7 @@ from localcloud.api import (
 from localcloud.clock import VirtualClock, iso
 from localcloud.cloud import Cloud
 from localcloud.errors import ApiError, bad_request, forbidden, not_found, unauthorized
-from localcloud.faults import HTML_GATEWAY_ERROR, Fault, Faults, created_path
+from localcloud.faults import HTML_GATEWAY_ERROR, Fault, Faults
 from localcloud.limits import RateLimits
 from localcloud.routing import Answer, Call
 from localcloud.store import RequestLog
@@ -164,8 +164,8 @@ class Server:
             if fault is None:
                 return answer
             status, body, _ = answer
-            if fault.hide and 200 <= status < 300 and (path := created_path(exchange.path, body)):
-                self.faults.hide(path, fault.hide)
+            if 200 <= status < 300:
+                self.faults.created(fault, exchange.path, body)
             if fault.reset is None and fault.status is None:
                 return answer
         if fault.reset is not None:
@@ -216,7 +216,7 @@ class Server:
             call.body = routing.accept(route.body, {} if exchange.body is None else exchange.body, "", call.warnings)
         status, answer = route.handler(call)
         # Encoded before the state moves on: an answer shares its objects with the state.
-        answer = json.loads(json.dumps(answer))
+        answer = self.faults.as_listed(exchange.method, exchange.path, json.loads(json.dumps(answer)))
         if exchange.method != "GET":
             self.cloud.changed()
         return status, answer
