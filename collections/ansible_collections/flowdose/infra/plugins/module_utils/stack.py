@@ -43,6 +43,13 @@ STACK_OPTIONS: dict[str, dict[str, Any]] = {
     **SPACES_OPTIONS,
     "timeout": TIMEOUT_OPTION,
     "environment": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "adopted", "absent"], "default": "present"},
+    "confirm": {"type": "str"},
+    "prune": {"type": "bool", "default": False},
+    "unprotected": {"type": "list", "elements": "str", "default": []},
+    "plan_dir": {"type": "path"},
+    "expect_plan": {"type": "str"},
+    "applied_file": {"type": "path"},
     **{kind.plural: {"type": "list", "elements": "dict", "default": []} for kind in KINDS},
 }
 TAG_PREFIX = "flowdose-"

@@ -30,6 +30,46 @@ options:
     description: Name of the environment, such as V(staging).
     type: str
     required: true
+  state:
+    description:
+      - V(present) makes what is declared so.
+      - V(adopted) looks for what is declared in what is there already, and gives it the environment's tag, no more.
+      - V(absent) deletes all that is declared, except what other environments share.
+    type: str
+    choices: [present, adopted, absent]
+    default: present
+  confirm:
+    description: For O(state=absent), the name of the environment once more.
+    type: str
+  prune:
+    description:
+      - Also delete what carries the environment's tag and is not declared, after a list of it.
+      - Never what holds data.
+    type: bool
+    default: false
+  unprotected:
+    description:
+      - Resources that hold data and may be deleted all the same, each as V(KIND:NAME), such as
+        V(database_cluster:postgres-staging).
+    type: list
+    elements: str
+    default: []
+  plan_dir:
+    description:
+      - Folder for the plan in files, also in check mode; it is created when it is missing.
+      - C(plan.json) for programs, C(plan.md) for a pull request, C(topology.mmd) and C(topology.svg) for a picture.
+    type: path
+  expect_plan:
+    description:
+      - Hash of the plan that was approved.
+      - When what is declared, or what is there, has changed since, so that the plan is another one, nothing is changed.
+    type: str
+  applied_file:
+    description:
+      - File that remembers, as keyed digests, what was declared at the last run, so that a plan can say whether a
+        difference is a change of the data or a drift of the resource.
+      - It holds no value and no secret. Without it a plan says V(not known).
+    type: path
   timeout:
     description: Seconds to wait for each resource.
     type: int
