@@ -5,22 +5,76 @@
 
 from __future__ import annotations
 
-from typing import Any
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
 
 from .client import CloudError
-from .resource import Cloud, suggest
+from .resource import Cloud, Facts, suggest
+
+
+class Offer(ABC):
+    """Something to choose from, known by its slug."""
+
+    plural: ClassVar[str]
+
+    @classmethod
+    def fetch(cls, cloud: Cloud) -> list[dict[str, Any]]:
+        """All of them as the API's objects, asked for once."""
+        return cloud.once(
+            cls.plural, lambda: cloud.client.list_all(f"list the {cls.plural}", f"{cls.plural}.list", cls.plural)
+        )
+
+    @classmethod
+    @abstractmethod
+    def flatten(cls, raw: dict[str, Any]) -> Facts:
+        """The API's object as facts."""
+
+    @classmethod
+    def observe_all(cls, cloud: Cloud, scope: str | None = None) -> list[Facts]:
+        return [cls.flatten(raw) for raw in cls.fetch(cloud)]
+
+
+class Region(Offer):
+    plural = "regions"
+
+    @classmethod
+    def flatten(cls, raw: dict[str, Any]) -> Facts:
+        keys = ("slug", "name", "available", "features", "sizes")
+        return {key: raw.get(key) for key in keys}
+
+
+class Size(Offer):
+    plural = "sizes"
+
+    @classmethod
+    def flatten(cls, raw: dict[str, Any]) -> Facts:
+        keys = (
+            *("slug", "description", "available", "memory", "vcpus", "disk", "transfer"),
+            *("price_monthly", "price_hourly", "regions"),
+        )
+        return {key: raw.get(key) for key in keys}
+
+
+class Image(Offer):
+    plural = "images"
+
+    @classmethod
+    def flatten(cls, raw: dict[str, Any]) -> Facts:
+        keys = (
+            *("id", "slug", "name", "distribution", "type", "public", "status", "regions"),
+            *("min_disk_size", "size_gigabytes", "created_at"),
+        )
+        return {**{key: raw.get(key) for key in keys}, "tags": sorted(raw.get("tags") or [])}
 
 
 def check_region(cloud: Cloud, region: str) -> None:
-    regions = cloud.once("regions", lambda: cloud.client.list_all("list the regions", "regions.list", "regions"))
-    offered = [item["slug"] for item in regions if item.get("available", True)]
+    offered = [item["slug"] for item in Region.fetch(cloud) if item.get("available", True)]
     if region not in offered:
         raise CloudError(f"region {region} does not exist or takes no new resources", hint=suggest(region, offered))
 
 
 def check_size(cloud: Cloud, size: str, region: str | None) -> None:
-    sizes = cloud.once("sizes", lambda: cloud.client.list_all("list the sizes", "sizes.list", "sizes"))
-    by_slug = {item["slug"]: item for item in sizes if item.get("available", True)}
+    by_slug = {item["slug"]: item for item in Size.fetch(cloud) if item.get("available", True)}
     if size not in by_slug:
         raise CloudError(f"size {size} does not exist", hint=suggest(size, by_slug))
     if region and region not in by_slug[size]["regions"]:

@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.flowdose.infra.plugins.module_utils import resource as engine
 from ansible_collections.flowdose.infra.plugins.module_utils.stack import KINDS, STACK_OPTIONS
 
@@ -25,26 +24,6 @@ COLLECTIONS = COLLECTION.parents[2]
 MODULES = "ansible_collections.flowdose.infra.plugins.modules"
 DROPLET = {"name": "one", "region": "fra1", "size": "s-1vcpu-1gb", "image": "debian-13-x64"}
 POSTGRES = {"name": "pg-one", "engine": "pg", "version": "15", "size": "db-s-1vcpu-1gb", "region": "fra1"}
-
-
-@pytest.fixture
-def run_module(account: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """Run a module's `main` on the cloud and its clock; returns what it answered to Ansible."""
-
-    def on_virtual_time(options: dict[str, Any]) -> engine.Cloud:
-        return account.cloud(timeout=options["timeout"])
-
-    monkeypatch.setattr(engine.Cloud, "from_options", staticmethod(on_virtual_time))
-    access = {"token": account.server.token, "api_url": account.server.endpoint, "ca_file": str(account.server.ca_file)}
-
-    def run(module_name: str, /, check: bool = False, **options: Any) -> dict[str, Any]:
-        module = importlib.import_module(f"{MODULES}.{module_name}")
-        with patch_module_args({**access, **options, "_ansible_check_mode": check}), pytest.raises(SystemExit):
-            module.main()
-        answer: dict[str, Any] = json.loads(capsys.readouterr().out)
-        return answer
-
-    return run
 
 
 def test_a_module_from_check_to_absent(run_module: Any, account: Any) -> None:

@@ -1,0 +1,74 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: project_info
+short_description: Look up projects
+version_added: 0.1.0
+author: The FlowDose infrastructure developers (@flowdose)
+description:
+  - Lists the projects of the account.
+extends_documentation_fragment:
+  - flowdose.infra.attributes.info
+  - flowdose.infra.attributes.action_group
+  - flowdose.infra.digitalocean
+options:
+  name:
+    description: Only the one of this name.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: The default project among all
+  flowdose.infra.project_info: {}
+  register: found
+"""
+
+RETURN = r"""
+projects:
+  description: Those that were found, an empty list when there is none.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Its UUID.
+      returned: always
+      type: str
+      sample: 9cc10173-e9ea-4176-9dbc-a4cee4c4ff30
+    name:
+      description: Its name.
+      returned: always
+      type: str
+    description:
+      description: Free text.
+      returned: always
+      type: str
+    purpose:
+      description: What it is for.
+      returned: always
+      type: str
+    environment:
+      description: V(Development), V(Staging), V(Production) or none.
+      returned: always
+      type: str
+    is_default:
+      description: Whether new resources land in it.
+      returned: always
+      type: bool
+"""
+
+from ansible_collections.flowdose.infra.plugins.module_utils.info import run_info
+from ansible_collections.flowdose.infra.plugins.module_utils.resources.project import Project
+
+
+def main() -> None:
+    run_info(Project)
+
+
+if __name__ == "__main__":
+    main()
