@@ -5,3 +5,6 @@ from __future__ import annotations
 
 # pytest names localcloud/tests/x.py "localcloud.tests.x" and would take the folder for the package: be there first.
 import localcloud  # noqa: F401
+
+# Whatever a test with a cloud is about, what it asks and what it is answered keeps DigitalOcean's specification.
+pytest_plugins = ["contract.recorder"]

@@ -121,7 +121,9 @@ LINT = Check("lint", "ruff, yamllint, mypy, ansible-lint, shellcheck", lint)
 QUICK = Check(
     "quick tests",
     "unit and API-only tests",
-    pytest("-n", "auto", "-m", "not machines", "--ignore=tests/bench", "--ignore=tests/messages"),
+    pytest(
+        "-n", "auto", "-m", "not machines", "--ignore=tests/bench", "--ignore=tests/messages", "--contract-complete"
+    ),
 )
 MESSAGES = Check(
     "messages",

@@ -279,6 +279,15 @@ class Contract:
         """`/v2/droplets/7` -> `/v2/droplets/{droplet_id}`."""
         return next((template for pattern, template in self._patterns if pattern.match(path)), None)
 
+    def operations(self) -> dict[str, str]:
+        """`droplets_create` -> `POST /v2/droplets`, for all there are."""
+        return {
+            operation["operationId"]: f"{method.upper()} {path}"
+            for path, methods in self._paths.items()
+            for method, operation in methods.items()
+            if isinstance(operation, dict) and "operationId" in operation
+        }
+
     def _operation(self, method: str, path: str) -> Schema | None:
         operation: Schema | None = self._paths.get(self.template(path) or "", {}).get(method.lower())
         return operation
