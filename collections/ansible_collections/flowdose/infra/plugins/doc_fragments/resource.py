@@ -21,3 +21,13 @@ options:
     type: int
     default: 1800
 """
+
+    PROTECTED = r"""
+options:
+  protected:
+    description:
+      - Whether it shall never be deleted, because of the data it holds.
+      - While it is V(true), O(state=absent) is refused before anything is asked or changed.
+    type: bool
+    default: true
+"""

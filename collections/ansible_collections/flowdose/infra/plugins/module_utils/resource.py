@@ -38,6 +38,7 @@ SHARED_LOOK = 2.0  # seconds for which a list answers for all that are waited fo
 RELEASE_TIME = 300.0  # seconds in which the API lets go of what a resource contained, before that can be deleted
 
 STATE_OPTION: dict[str, Any] = {"type": "str", "choices": ["present", "absent"], "default": "present"}
+PROTECTED_OPTION: dict[str, Any] = {"type": "bool", "default": True}
 TIMEOUT_OPTION: dict[str, Any] = {"type": "int", "default": 1800}
 
 
@@ -264,7 +265,8 @@ class Resource(ABC):
     references: ClassVar[dict[str, type[Resource]]] = {}  # keys that hold the name, or names, of other resources
     taggable: ClassVar[str | None] = None  # its resource_type in the tag API
     findable: ClassVar[bool] = True  # by its name alone, with the API token
-    stateful: ClassVar[bool] = False  # holds what is lost when it is deleted
+    stateful: ClassVar[bool] = False  # holds data that outlive what uses them: protected unless `protected: false`
+    delete_impact: ClassVar[str] = NONE  # of a kind that is not stateful
     container: ClassVar[bool] = False  # is deleted after what it refers to, not before
     in_use_statuses: ClassVar[frozenset[int]] = frozenset()  # answers to a deletion that mean: not yet, still in use
 
@@ -276,6 +278,12 @@ class Resource(ABC):
         self.place = place
         self.current: Facts | None = None
         self.entry = PlanEntry(self.kind, self.name, "none")
+        self.protected = self.stateful and params.get("protected") is not False
+        if self.protected and self.state == "absent":
+            raise CloudError(
+                f"{self.title} holds data and is protected: nothing deletes it",
+                hint="If all that it holds may be lost, set `protected: false` beside `state: absent`.",
+            )
 
     @property
     def name(self) -> str:
@@ -403,7 +411,7 @@ class Resource(ABC):
             self.kind,
             self.name,
             action,
-            IRREVERSIBLE if action == "delete" and self.stateful else max(impacts, key=IMPACTS.index, default=NONE),
+            self._delete_impact() if action == "delete" else max(impacts, key=IMPACTS.index, default=NONE),
             [self._shown(change) for change in changes],
         )
         return self.entry
@@ -438,6 +446,9 @@ class Resource(ABC):
 
     def fail(self, message: str, hint: str | None = None) -> CloudError:
         return CloudError(message, attempted=f"have {self.title} as declared", hint=hint)
+
+    def _delete_impact(self) -> str:
+        return IRREVERSIBLE if self.stateful else self.delete_impact
 
     def _observe(self, candidates: Iterable[Facts]) -> Facts | None:
         return only_one(self.label, self.name, [facts for facts in candidates if self.matches(facts)])
@@ -596,7 +607,13 @@ def run(kind: type[Resource]) -> None:
     module.exit_json(**result)
 
 
+def item_spec(kind: type[Resource]) -> dict[str, Any]:
+    """The keys of one item in the data of the stack."""
+    protected = {"protected": PROTECTED_OPTION} if kind.stateful else {}
+    return {"state": STATE_OPTION, **protected, **kind.options}
+
+
 def argument_spec(kind: type[Resource]) -> dict[str, Any]:
     """All options of the module of a kind."""
     spaces = SPACES_OPTIONS if kind.kind == "spaces_bucket" else {}
-    return {**CLIENT_OPTIONS, **spaces, "timeout": TIMEOUT_OPTION, "state": STATE_OPTION, **kind.options}
+    return {**CLIENT_OPTIONS, **spaces, "timeout": TIMEOUT_OPTION, **item_spec(kind)}

@@ -15,7 +15,7 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from .client import CLIENT_OPTIONS, CloudError
-from .resource import HIDDEN, IRREVERSIBLE, STATE_OPTION, TIMEOUT_OPTION, Cloud, Facts, PlanEntry, Resource, show
+from .resource import HIDDEN, IRREVERSIBLE, TIMEOUT_OPTION, Cloud, Facts, PlanEntry, Resource, item_spec, show
 from .resources.database_cluster import DatabaseCluster
 from .resources.domain import Domain
 from .resources.domain_record import DomainRecord
@@ -268,7 +268,7 @@ class Watch:
 
 def validated(kind: type[Resource], item: dict[str, Any]) -> dict[str, Any]:
     """The item with types and defaults, checked against the same spec as the options of the kind's module."""
-    result = ArgumentSpecValidator({**kind.options, "state": STATE_OPTION}).validate(item)
+    result = ArgumentSpecValidator(item_spec(kind)).validate(item)
     if result.error_messages:
         raise CloudError("; ".join(result.error_messages))
     return dict(result.validated_parameters)

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - flowdose.infra.attributes.action_group
   - flowdose.infra.digitalocean
   - flowdose.infra.resource
+  - flowdose.infra.resource.protected
 options:
   name:
     description: Name of the cluster, unique in the account.

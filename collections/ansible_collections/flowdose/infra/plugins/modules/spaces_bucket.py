@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - flowdose.infra.digitalocean
   - flowdose.infra.spaces
   - flowdose.infra.resource
+  - flowdose.infra.resource.protected
 options:
   name:
     description: Name of the bucket, unique among all customers.

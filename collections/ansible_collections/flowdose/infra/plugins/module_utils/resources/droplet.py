@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from ..catalog import check_image, check_region, check_size
 from ..client import CloudError
-from ..resource import NONE, POWER_OFF, Change, Cloud, Facts, Resource
+from ..resource import IRREVERSIBLE, NONE, POWER_OFF, Change, Cloud, Facts, Resource
 from .ssh_key import SshKey
 from .vpc import Vpc
 
@@ -47,7 +47,7 @@ class Droplet(Resource):
     required_for_create = ("region", "size", "image")
     references: ClassVar = {"vpc": Vpc, "ssh_keys": SshKey}
     taggable = "droplet"
-    stateful = True
+    delete_impact = IRREVERSIBLE
 
     @classmethod
     def normalise(cls, desired: Facts) -> Facts:

@@ -203,12 +203,19 @@ def test_two_matches_are_never_guessed_between(shelf: Shelf) -> None:
 
 def test_absent(shelf: Shelf) -> None:
     planned(name="a", colour="red").apply()
-    thing = planned(name="a", state="absent")
+    thing = planned(name="a", state="absent", protected=False)
     assert (thing.entry.action, thing.entry.impact) == ("delete", "irreversible")
     thing.apply()
     assert shelf.things == []
     assert thing.result() is None
-    assert planned(name="a", state="absent").entry.action == "none"
+    assert planned(name="a", state="absent", protected=False).entry.action == "none"
+
+
+@pytest.mark.parametrize("protected", [{}, {"protected": True}, {"protected": None}])
+def test_what_holds_data_is_protected_before_anything_is_asked(shelf: Shelf, protected: dict[str, Any]) -> None:
+    with pytest.raises(CloudError, match=r"thing a holds data and is protected.*\n.*`protected: false`"):
+        Thing(shelf.cloud(), {"name": "a", "state": "absent", **protected})
+    assert shelf.calls == []
 
 
 def test_one_that_is_being_made_is_waited_for_and_changed_only_then(shelf: Shelf) -> None:

@@ -74,9 +74,9 @@ def test_life(account: Any, kind: type[Resource], first: dict[str, Any], change:
             key: changed.desired[key] for key in change
         }
     name = (first | change)["name"]
-    gone = account.converge(kind, name=name, state="absent")
+    gone = account.converge(kind, name=name, state="absent", **({"protected": False} if kind.stateful else {}))
     assert gone.entry.action == "delete"
-    assert gone.entry.impact == ("irreversible" if kind.stateful else "none")
+    assert gone.entry.impact == ("irreversible" if kind.stateful or kind is Droplet else "none")
     assert gone.result() is None
 
 
@@ -91,7 +91,8 @@ def test_a_plan_changes_nothing(
     account: Any, kind: type[Resource], first: dict[str, Any], change: dict[str, Any]
 ) -> None:
     assert account.plan(kind, **first).action == "create"
-    assert account.plan(kind, name="nobody.test", state="absent").action == "none"
+    unprotected = {"protected": False} if kind.stateful else {}
+    assert account.plan(kind, name="nobody.test", state="absent", **unprotected).action == "none"
     assert account.written() == []
 
 

@@ -161,10 +161,10 @@ def test_life(declare: Any, s3: S3, first: dict[str, Any], change: dict[str, Any
         assert [entry.key for entry in changed.entry.changes] == list(change)
         changed.apply()
         assert declare(**first | change).entry.action == "none"
-    gone = declare(state="absent")
+    gone = declare(state="absent", protected=False)
     assert gone.entry.action == "delete"
     gone.apply()
-    assert declare(state="absent").entry.action == "none"
+    assert declare(state="absent", protected=False).entry.action == "none"
 
 
 def test_what_is_not_declared_is_left_alone(declare: Any) -> None:
@@ -176,7 +176,7 @@ def test_a_bucket_that_holds_something_is_not_deleted(declare: Any, s3: S3) -> N
     declare().apply()
     s3.buckets["test-bucket"]["objects"] = ["picture.jpg"]
     with pytest.raises(CloudError, match=r"(?s)HTTP 409 BucketNotEmpty.*tx0001.*only when it is empty"):
-        declare(state="absent").apply()
+        declare(state="absent", protected=False).apply()
 
 
 def test_somebody_else_has_that_name(declare: Any) -> None:

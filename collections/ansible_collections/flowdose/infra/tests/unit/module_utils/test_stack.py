@@ -222,6 +222,8 @@ def test_deleting_goes_the_other_way_round(scaled: Any) -> None:
     absent = {
         key: [{**item, "state": "absent"} for item in items if key != "domains"] for key, items in ENVIRONMENT.items()
     }
+    for cluster in absent["database_clusters"]:
+        cluster["protected"] = False
     made = run(scaled, **absent)
     assert actions(made) == {"delete": 10}
     assert scaled.cloud().find(Vpc, "net") is None
@@ -232,6 +234,15 @@ class TestRefusals:
     def test_an_environment_that_cannot_be_a_tag(self, account: Any) -> None:
         with pytest.raises(CloudError, match=r"environment 'my shop' cannot be part of a tag"):
             Stack(account.cloud(), "my shop", ENVIRONMENT).check()
+
+    def test_deleting_what_is_protected(self, account: Any) -> None:
+        domain = {"name": "example.test", "state": "absent"}
+        cluster = {**ENVIRONMENT["database_clusters"][1], "state": "absent", "protected": True}
+        message = refusal(account, domains=[domain], domain_records=[], database_clusters=[cluster], projects=[])
+        assert "- domains[0] (example.test): domain example.test holds data and is protected" in message
+        assert "- database_clusters[0] (valkey): " in message
+        assert "set `protected: false` beside `state: absent`" in message
+        assert account.asked() == [], "said without asking"
 
     def test_unknown_keys(self, account: Any) -> None:
         droplet = {**ENVIRONMENT["droplets"][0], "siez": "s-2vcpu-4gb"}
