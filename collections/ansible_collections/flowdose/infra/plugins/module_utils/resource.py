@@ -329,6 +329,11 @@ class Resource(ABC):
     def describe(cls, facts: Facts) -> str:
         return str(facts.get("status") or "waiting")
 
+    @classmethod
+    def broken(cls, facts: Facts) -> tuple[str, str] | None:
+        """What went wrong with it for good, and what to do: then it is neither waited for nor changed."""
+        return None
+
     @property
     def scope(self) -> str | None:
         return None
@@ -338,6 +343,10 @@ class Resource(ABC):
 
     def same(self, key: str, wanted: Any, found: Any) -> bool:
         return bool(wanted == found)
+
+    def impact(self, change: Change) -> str:
+        """What carrying out one change of a key in `updates` does to what runs."""
+        return self.updates.get(change.key, NONE)
 
     def dependencies(self) -> list[tuple[type[Resource], str]]:
         """What must exist before this: (kind, name)."""
@@ -380,6 +389,10 @@ class Resource(ABC):
     def delete(self, facts: Facts) -> None:
         """Remove it."""
 
+    def in_use(self, error: CloudError) -> bool:
+        """Whether a deletion was refused because something still uses it, which ends by itself."""
+        return error.status in self.in_use_statuses
+
     # -- the engine
 
     @classmethod
@@ -406,7 +419,7 @@ class Resource(ABC):
         if changes:
             self._check_references({change.key for change in changes})
             self.preflight({change.key: change for change in changes})
-        impacts = [self.updates.get(change.key, NONE) for change in changes] if action == "update" else []
+        impacts = [self.impact(change) for change in changes] if action == "update" else []
         self.entry = PlanEntry(
             self.kind,
             self.name,
@@ -460,6 +473,7 @@ class Resource(ABC):
 
     def _differences(self, keys: Collection[str] | None = None) -> list[Change]:
         """Of all keys that can be compared, or of `keys`."""
+        self._refuse_broken(self.existing)
         self.resolve()
         self.current = current = {**self.existing, **self.details(self.existing)}
         changes = [
@@ -494,8 +508,14 @@ class Resource(ABC):
         self.cloud.remember(type(self), self.scope, facts)
         return facts
 
+    def _refuse_broken(self, facts: Facts) -> None:
+        wrong = self.broken(facts)
+        if wrong:
+            raise self.fail(wrong[0], hint=wrong[1])
+
     def _wait_until_ready(self) -> None:
         facts = self.existing
+        self._refuse_broken(facts)
         if self.ready(facts):
             return
 
@@ -506,11 +526,12 @@ class Resource(ABC):
         ready = self.cloud.wait(
             self.title,
             lambda: self.cloud.look_at(type(self), self.scope, facts["id"], read),
-            lambda seen: seen is not None and self.ready(seen),
+            lambda seen: seen is not None and (self.ready(seen) or self.broken(seen) is not None),
             lambda seen: self.describe(seen) if seen else "not visible yet",
             group=self.kind,
         )
         self.current = ready
+        self._refuse_broken(self.existing)
 
     def _update(self, changes: list[Change]) -> None:
         if not changes:
@@ -550,7 +571,7 @@ class Resource(ABC):
                     break
                 # What it contained is deregistered some time after it was deleted.
                 elapsed = self.cloud.monotonic() - start
-                if error.status not in self.in_use_statuses or elapsed > RELEASE_TIME:
+                if not self.in_use(error) or elapsed > RELEASE_TIME:
                     raise
                 self.cloud.progress(self.title, f"still in use ({error.message})", elapsed)
                 self.cloud.sleep(2.0)
