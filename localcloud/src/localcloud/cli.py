@@ -19,11 +19,13 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from localcloud.cloud import DNS_ADDRESS
 from localcloud.daemon import FAILED, FILES, HOST, READY, Options, ServerLock, Stages
+from localcloud.faults import Fault
 from localcloud.machines import MachineError
 
 DEFAULT_PORT = 8443
@@ -329,8 +331,8 @@ def fault(state: State, arguments: argparse.Namespace) -> int:
         for order in state.ask("GET", "faults")["faults"]:
             print(json.dumps({key: value for key, value in order.items() if value not in (None, False, 0, "")}))
         return 0
-    names = ("call", "nth", "count", "status", "effect", "html", "message", "retry_after", "reset", "hide", "stale", "delay")
-    given = {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+    options = {field.name: getattr(arguments, field.name, None) for field in fields(Fault)}
+    given = {name: value for name, value in options.items() if value is not None}
     state.ask("POST", "faults", given)
     return 0
 

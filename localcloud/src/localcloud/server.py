@@ -28,10 +28,12 @@ from localcloud.api import (
     domains,
     droplets,
     firewalls,
+    monitoring,
     projects,
     spaces_keys,
     ssh_keys,
     tags,
+    uptime,
     vpcs,
 )
 from localcloud.clock import VirtualClock, iso
@@ -48,7 +50,20 @@ ADMIN = "/_localcloud/"
 MAX_BODY = 4 * 1024 * 1024
 
 # Importing them registers their routes.
-HANDLERS = (account, databases, domains, droplets, firewalls, projects, spaces_keys, ssh_keys, tags, vpcs)
+HANDLERS = (
+    account,
+    databases,
+    domains,
+    droplets,
+    firewalls,
+    monitoring,
+    projects,
+    spaces_keys,
+    ssh_keys,
+    tags,
+    uptime,
+    vpcs,
+)
 
 
 @dataclass

@@ -38,6 +38,10 @@ def empty_state() -> dict[str, Any]:
         "machines": [],  # "droplet:7" and the like: what stands on the host
     }
 
+        "alert_policies": {},
+        "uptime_checks": {},  # with their alerts, and what each region saw
+        "alerting": {},  # key of an alert -> {since, triggered}: its condition holds
+        "notifications": [],  # sent, or to be sent
 
 class Store:
     """`state`, saved to `path` (0600) when one is given. Not thread-safe: the event loop owns it."""

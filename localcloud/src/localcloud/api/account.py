@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from localcloud import catalog
+from localcloud.alerting import ACCOUNT_EMAIL
 from localcloud.api.actions import find_action, render_action
 from localcloud.errors import not_found
 from localcloud.routing import Answer, Call, route
@@ -16,7 +17,7 @@ def get_account(call: Call) -> Answer:
     account = {
         "uuid": "00000000-0000-4000-8000-000000000001",
         "name": "localcloud",
-        "email": "ops@localcloud.test",
+        "email": ACCOUNT_EMAIL,
         "email_verified": True,
         "droplet_limit": call.cloud.config.droplet_limit,
         "floating_ip_limit": 3,
