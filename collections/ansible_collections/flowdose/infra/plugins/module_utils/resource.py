@@ -51,13 +51,14 @@ class Change:
 
 @dataclass
 class PlanEntry:
-    """What would happen to one resource; `action` is create, update, delete, none or unmanaged."""
+    """What would happen to one resource; `action` is create, update, delete, none, unmanaged or keep."""
 
     kind: str
     name: str
     action: str
     impact: str = NONE
     changes: list[Change] = field(default_factory=list)
+    why: str = ""  # for people; empty where the changes say it
 
     @property
     def changed(self) -> bool:
@@ -427,6 +428,13 @@ class Resource(ABC):
             self._delete_impact() if action == "delete" else max(impacts, key=IMPACTS.index, default=NONE),
             [self._shown(change) for change in changes],
         )
+        return self.entry
+
+    def plan_deletion(self, facts: Facts, why: str = "") -> PlanEntry:
+        """Instead of `plan`: exactly this one shall go, whatever else answers to its name."""
+        self.state, self.current = "absent", facts
+        gone = Change("state", "present", "absent")
+        self.entry = PlanEntry(self.kind, self.name, "delete", self._delete_impact(), [gone], why)
         return self.entry
 
     def apply(self) -> None:

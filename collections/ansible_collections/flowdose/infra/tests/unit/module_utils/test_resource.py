@@ -131,6 +131,7 @@ def test_create_waits_and_then_sets_what_creating_does_not_take(shelf: Shelf) ->
             {"key": "colour", "before": None, "after": "red"},
             {"key": "labels", "before": None, "after": ["x"]},
         ],
+        "why": "",
     }
     assert shelf.calls == ["fetch"]
     thing.apply()
