@@ -11,6 +11,7 @@ the few calls that are its own.
 from __future__ import annotations
 
 import collections
+import copy
 import difflib
 import threading
 import time
@@ -276,6 +277,7 @@ class Resource(ABC):
         self.cloud = cloud
         self.state = params.get("state") or "present"
         self.desired = self.normalise({key: params[key] for key in self.options if params.get(key) is not None})
+        self.declared = copy.deepcopy(self.desired)  # as in the data, without what planning adds
         self.place = place
         self.current: Facts | None = None
         self.entry = PlanEntry(self.kind, self.name, "none")
@@ -589,9 +591,8 @@ class Resource(ABC):
         self.current = None
 
     def _shown(self, change: Change) -> Change:
-        if not self.options.get(change.key, {}).get("no_log"):
-            return change
-        return Change(change.key, change.before and HIDDEN, change.after and HIDDEN)
+        option = self.options.get(change.key, {})
+        return Change(change.key, _without_secret(option, change.before), _without_secret(option, change.after))
 
 
 def only_one(label: str, name: str, found: list[Facts]) -> Facts | None:
@@ -603,6 +604,21 @@ def only_one(label: str, name: str, found: list[Facts]) -> Facts | None:
             hint="Rename or delete the one that is not meant, then run again.",
         )
     return found[0] if found else None
+
+
+def without_secrets(options: dict[str, dict[str, Any]], facts: Facts) -> Facts:
+    """The facts with a placeholder for every value that the argument spec says is not to be shown, at any depth."""
+    return {key: _without_secret(options.get(key, {}), value) for key, value in facts.items()}
+
+
+def _without_secret(option: dict[str, Any], value: Any) -> Any:
+    if option.get("no_log"):
+        return value and HIDDEN
+    if isinstance(value, dict) and "options" in option:
+        return without_secrets(option["options"], value)
+    if isinstance(value, list) and "options" in option:
+        return [_without_secret(option, item) for item in value]
+    return value
 
 
 def show(value: Any) -> str:
