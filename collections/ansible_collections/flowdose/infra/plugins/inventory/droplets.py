@@ -9,6 +9,7 @@ short_description: Droplets as an inventory
 version_added: "0.1.0"
 description:
   - Makes a host of each active droplet, by its name, with flat variables that begin with C(do_).
+  - Asks for 200 droplets at a time, and for the pages after the first at once.
   - An environment without droplets is a valid, empty inventory. A refused token or an API that does not answer is an
     error.
   - The file's name must end in C(droplets.yml) or C(droplets.yaml).
@@ -49,20 +50,35 @@ options:
     type: str
   tag_groups:
     description:
-      - Tags that become groups. A group is there even when no droplet has its tag.
+      - Tags that become groups of the same name. A group is there even when no droplet has its tag.
       - Characters that a group's name cannot have become underscores.
     type: list
     elements: str
     default: []
+  group_by:
+    description:
+      - Make a group of every tag, C(tag_NAME), and of every region, C(region_SLUG), that a droplet has.
+      - This takes no time, unlike O(keyed_groups), which costs milliseconds a host.
+    type: list
+    elements: str
+    choices: [tag, region]
+    default: []
   connect_with:
-    description: Which address becomes C(ansible_host).
+    description: Which IPv4 address becomes C(ansible_host).
     type: str
-    choices: [public_ipv4, private_ipv4]
-    default: public_ipv4
+    choices: [public, private]
+    default: public
+  include_off:
+    description: Take the droplets that are off too; C(do_status) tells them from those that run.
+    type: bool
+    default: false
 notes:
-  - Droplets that are off, being created, or without the address that O(connect_with) asks for are left out; for the
-    latter there is a warning.
+  - Droplets that are being created are left out.
+  - A droplet without the address that O(connect_with) asks for is left out, with a warning.
   - Droplets of the same name are kept apart as C(NAME-ID), with a warning.
+  - O(compose), O(groups) and O(keyed_groups) see the variables that begin with C(do_), and C(ansible_host).
+  - With O(cache), what the API answered is kept, as plain data; everything else is worked out anew. Another token, tag
+    or API is another question.
 seealso:
   - module: flowdose.infra.droplet
 author: The FlowDose infrastructure developers (@flowdose)
@@ -75,6 +91,16 @@ tag: flowdose-staging
 tag_groups: [backend, storefront]
 
 ---
+# All droplets of the account, by region and tag, from within their VPC; asked for once in ten minutes
+plugin: flowdose.infra.droplets
+group_by: [region, tag]
+connect_with: private
+cache: true
+cache_plugin: ansible.builtin.jsonfile
+cache_connection: .cache/inventory
+cache_timeout: 600
+
+---
 # A stand-in for the API
 plugin: flowdose.infra.droplets
 api_url: https://127.0.0.1:8443
@@ -83,14 +109,14 @@ token: >-
   {{ (lookup('ansible.builtin.file', inventory_dir ~ '/../../.localcloud/credentials.json')
       | ansible.builtin.from_json).token }}
 tag: flowdose-development
-tag_groups: [backend, storefront]
-connect_with: public_ipv4
+compose:
+  ansible_ssh_extra_args: "'-o HostKeyAlias=droplet-' ~ do_id"
 keyed_groups:
-  - key: do_region
-    prefix: region
+  - key: do_size
+    prefix: size
 """
 
-import hashlib
+import hmac
 import os
 from collections import Counter
 from typing import Any
@@ -120,20 +146,18 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         config = self._read_config_data(path)
         folder = os.path.dirname(os.path.abspath(path))
         self.templar.available_variables = {**self._vars, "inventory_dir": folder, "inventory_file": path}
-        api_url, tag = self._templated("api_url"), self._templated("tag")
+        token, api_url, tag = (self._templated(option) for option in ("token", "api_url", "tag"))
+        ca_file = self._templated("ca_file")
+        if ca_file and config.get("ca_file"):
+            ca_file = os.path.join(folder, os.path.expanduser(ca_file))
 
-        # Not by the file alone: what it says may come from the environment.
-        source = hashlib.sha256(f"{api_url} {tag}".encode()).hexdigest()[:8]
-        key = f"{self.get_cache_key(path)}_{source}"
-        use_cache = self.get_option("cache")
-        droplets = self._cache.get(key) if use_cache and cache else None
-        if droplets is None:
-            ca_file = self._templated("ca_file")
-            if ca_file and config.get("ca_file"):
-                ca_file = os.path.join(folder, os.path.expanduser(ca_file))
-            droplets = fetch(self._templated("token"), api_url, ca_file, tag)
-        if use_cache:
-            self._cache[key] = droplets
+        if self.get_option("cache"):
+            key = f"{self.get_cache_key(path)}_{question(token, api_url, tag)}"
+            droplets = self._cache.get(key) if cache else None
+            if droplets is None:
+                droplets = self._cache[key] = fetch(token, api_url, ca_file, tag)
+        else:
+            droplets = fetch(token, api_url, ca_file, tag)
         self._populate(droplets)
 
     def _templated(self, option: str) -> str:
@@ -148,28 +172,37 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             ) from None
 
     def _populate(self, droplets: list[dict[str, Any]]) -> None:
-        tag_groups = {tag: self._sanitize_group_name(tag) for tag in self.get_option("tag_groups")}
-        for group in tag_groups.values():
+        named = {tag.lower(): self._sanitize_group_name(tag) for tag in self.get_option("tag_groups")}
+        for group in named.values():
             self.inventory.add_group(group)
-        connect_with = self.get_option("connect_with")
-        active = [droplet for droplet in droplets if droplet["status"] == "active"]
-        for host, droplet in zip(self._host_names(active), active, strict=True):
-            address = droplet[connect_with]
+        group_by = self.get_option("group_by")
+        address_key = f"{self.get_option('connect_with')}_ipv4"
+        statuses = ("active", "off") if self.get_option("include_off") else ("active",)
+        wanted = [droplet for droplet in droplets if droplet["status"] in statuses]
+        for host, droplet in zip(self._host_names(wanted), wanted, strict=True):
+            address = droplet[address_key]
             if not address:
-                self.display.warning(f"Droplet {host} (id {droplet['id']}) has no {connect_with}; it is left out.")
+                self.display.warning(
+                    f"Droplet {host} (id {droplet['id']}, status {droplet['status']}) has no "
+                    f"{self.get_option('connect_with')} IPv4 address; it is left out."
+                )
                 continue
             self.inventory.add_host(host)
             variables = {f"do_{key}": droplet[key] for key in VARIABLES} | {"ansible_host": address}
             for name, value in variables.items():
                 self.inventory.set_variable(host, name, value)
             # The API compares tags without regard to case.
-            tags = {tag.lower() for tag in droplet["tags"]}
-            for tag, group in tag_groups.items():
-                if tag.lower() in tags:
-                    self.inventory.add_child(group, host)
+            groups = [named[tag.lower()] for tag in droplet["tags"] if tag.lower() in named]
+            if "tag" in group_by:
+                groups += [self._sanitize_group_name(f"tag_{tag}") for tag in droplet["tags"]]
+            if "region" in group_by:
+                groups.append(self._sanitize_group_name(f"region_{droplet['region']}"))
+            for group in groups:
+                self.inventory.add_child(self.inventory.add_group(group), host)
             self._construct(host, variables)
 
     def _host_names(self, droplets: list[dict[str, Any]]) -> list[str]:
+        """A name for each droplet, no two alike; DigitalOcean does not mind if theirs are."""
         count = Counter(droplet["name"] for droplet in droplets)
         for name in sorted(name for name in count if count[name] > 1):
             ids = ", ".join(str(droplet["id"]) for droplet in droplets if droplet["name"] == name)
@@ -177,10 +210,16 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                 f"There are {count[name]} droplets of the name {name}, with the ids {ids}; their hosts are called "
                 f"{name}-ID. Delete or rename those that are not wanted."
             )
-        return [
-            droplet["name"] if count[droplet["name"]] == 1 else f"{droplet['name']}-{droplet['id']}"
-            for droplet in droplets
-        ]
+        taken = set(count)
+        names = []
+        for droplet in droplets:
+            name = droplet["name"]
+            if count[name] > 1:
+                while name in taken:  # again when somebody called a droplet what this one would be called
+                    name += f"-{droplet['id']}"
+                taken.add(name)
+            names.append(name)
+        return names
 
     def _construct(self, host: str, variables: dict[str, Any]) -> None:
         """What the user composes. Each of the three costs milliseconds a host in Jinja, so only when asked for."""
@@ -193,8 +232,16 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict=strict)
 
 
+def question(token: str, api_url: str, tag: str) -> str:
+    """Names what is asked, and by whom, in the cache: the file alone does not, its values may be the environment's.
+
+    The token is the key of the digest, so that the answers of one account are never taken for another's.
+    """
+    return hmac.new(token.encode(), f"{api_url} {tag} {VARIABLES}".encode(), "sha256").hexdigest()[:16]
+
+
 def fetch(token: str, api_url: str, ca_file: str, tag: str) -> list[dict[str, Any]]:
-    """The droplets with `tag` (all when it is empty), as plain dictionaries that a cache can keep."""
+    """The droplets with `tag` (all when it is empty) by name and id, as plain dictionaries that a cache can keep."""
     try:
         client = Client(token, api_url=api_url, ca_file=ca_file or None)
         query = {"tag_name": tag} if tag else {}
@@ -202,4 +249,5 @@ def fetch(token: str, api_url: str, ca_file: str, tag: str) -> list[dict[str, An
     except CloudError as error:
         raise AnsibleParserError(str(error)) from None
     droplets = [Droplet.flatten(raw) for raw in found]
-    return sorted(({key: facts[key] for key in VARIABLES} for facts in droplets), key=lambda facts: facts["name"])
+    kept = [{key: facts[key] for key in VARIABLES} for facts in droplets]
+    return sorted(kept, key=lambda facts: (facts["name"], facts["id"]))

@@ -17,6 +17,8 @@ from typing import Any
 import pydo
 import pytest
 import yaml
+from ansible.inventory.data import InventoryData
+from ansible_collections.flowdose.infra.plugins.inventory.droplets import VARIABLES, InventoryModule
 
 testing = pytest.importorskip("localcloud.testing", reason="the package localcloud is not installed")
 
@@ -65,15 +67,16 @@ def inventory(cloud: Any, droplets: dict[str, list[int]], tmp_path: Path) -> Inv
         environment |= {
             "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
             "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "true",
-            "ANSIBLE_INVENTORY_ENABLED": "flowdose.infra.droplets",
+            "ANSIBLE_INVENTORY_ENABLED": "flowdose.infra.droplets,yaml",
         }
         environment |= {name: value for name, value in options.items() if name.isupper()}
         config = {"plugin": "flowdose.infra.droplets", "tag": "flowdose-test"}
-        config |= {name: value for name, value in options.items() if not name.isupper()}
+        config |= {name: value for name, value in options.items() if not name.isupper() and name != "sources"}
         folder = tmp_path / "inventory"
         folder.mkdir(exist_ok=True)
         (folder / "droplets.yml").write_text(yaml.safe_dump(config))
-        command = [sys.executable, "-m", "ansible", "inventory", "-i", str(folder), "--list"]
+        sources = [f"--inventory={source}" for source in (*options.get("sources", ()), folder)]
+        command = [sys.executable, "-m", "ansible", "inventory", *sources, "--list"]
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
     return run
@@ -126,9 +129,27 @@ def test_hosts_variables_and_groups(inventory: Inventory, droplets: dict[str, li
 
 
 def test_without_tag_and_with_private_addresses(inventory: Inventory) -> None:
-    found = hosts(inventory(tag="", connect_with="private_ipv4"))
+    found = hosts(inventory(tag="", connect_with="private"))
     assert "other" in found
     assert all(host["ansible_host"] == host["do_private_ipv4"] for host in found.values())
+
+
+def test_groups_by_tag_and_region(inventory: Inventory, droplets: dict[str, list[int]]) -> None:
+    first, second = (f"twin-{number}" for number in droplets["twin"])
+    every = sorted(["backend-1", "store-1", first, second])
+    assert groups(inventory(group_by=["region", "tag"], tag_groups=["Backend"])) == {
+        "Backend": ["backend-1", second],  # as the file calls it, whatever case the tag is written in
+        "region_fra1": every,
+        "tag_Store_Front": ["store-1"],
+        "tag_backend": ["backend-1", second],
+        "tag_flowdose_test": every,
+    }
+
+
+def test_what_is_off(inventory: Inventory) -> None:
+    assert "off" not in hosts(inventory())
+    found = hosts(inventory(include_off=True))
+    assert (found["off"]["do_status"], found["backend-1"]["do_status"]) == ("off", "active")
 
 
 def test_what_the_user_composes(inventory: Inventory) -> None:
@@ -163,13 +184,39 @@ def test_templates_and_a_relative_ca_file(inventory: Inventory, cloud: Any, tmp_
     assert "backend-1" in hosts(result)
 
 
-def test_cache_keeps_plain_data(inventory: Inventory, cloud: Any, tmp_path: Path) -> None:
-    options = {"cache": True, "cache_plugin": "jsonfile", "cache_connection": str(tmp_path / "cache")}
-    first = hosts(inventory(**options))
+def test_a_cached_inventory_is_the_fresh_one(inventory: Inventory, cloud: Any, tmp_path: Path) -> None:
+    """To the letter, warnings and all, as it was written to a file and read by another process."""
+    cache = tmp_path / "cache"
+    options: dict[str, Any] = {"cache": True, "cache_plugin": "jsonfile", "cache_connection": str(cache)}
+    options |= {"tag_groups": ["backend"], "group_by": ["tag"], "compose": {"same": "do_tags"}}
+    without = inventory(**(options | {"cache": False}))
     asked = len(cloud.requests)
-    assert hosts(inventory(**options)) == first
-    assert len(cloud.requests) == asked
-    assert "other" in hosts(inventory(**options, tag="flowdose-other"))  # another question is not answered by the cache
+    fresh = inventory(**options)
+    assert len(cloud.requests) == asked + 1
+    cached = inventory(**options)
+    assert len(cloud.requests) == asked + 1
+    assert fresh.stdout == cached.stdout == without.stdout
+    assert fresh.stderr == cached.stderr
+    assert "twin" in cached.stderr
+
+    (file,) = cache.iterdir()
+    kept = json.loads(file.read_text())
+    rows = kept if isinstance(kept, list) else json.loads(kept["__payload__"])
+    assert {type(value) for row in rows for value in row.values()} == {int, str, list}
+    assert "__ansible" not in file.read_text()
+    assert cloud.token not in file.name + file.read_text()
+
+
+def test_what_the_cache_does_not_answer(inventory: Inventory, cloud: Any, tmp_path: Path) -> None:
+    options = {"cache": True, "cache_plugin": "jsonfile", "cache_connection": str(tmp_path / "cache")}
+    assert "backend-1" in hosts(inventory(**options))
+    asked = len(cloud.requests)
+    assert set(hosts(inventory(**options, tag="flowdose-other"))) == {"other"}  # another question
+    assert inventory(**options, DIGITALOCEAN_TOKEN="another").returncode != 0  # another account
+    hosts(inventory(**options, ANSIBLE_INVENTORY_CACHE="False"))  # the file's word counts, and it says so
+    assert len(cloud.requests) == asked + 2
+    hosts(inventory(**(options | {"cache": False})))
+    assert len(cloud.requests) == asked + 3
 
 
 @pytest.mark.parametrize(
@@ -195,3 +242,59 @@ def test_errors_say_what_to_do(inventory: Inventory, options: dict[str, str], me
         assert message in output
     assert "wrong-token" not in output
     assert "Traceback" not in output
+
+
+def test_of_several_sources_the_error_names_the_one(inventory: Inventory, tmp_path: Path) -> None:
+    (tmp_path / "more.yml").write_text("all: {hosts: {another: {a: 1}}}")
+    sources = [tmp_path / "more.yml"]
+    assert {"another", "backend-1"} <= set(json.loads(inventory(sources=sources).stdout)["_meta"]["hostvars"])
+    result = inventory(sources=sources, DIGITALOCEAN_TOKEN="wrong-token")
+    assert result.returncode != 0
+    told = " ".join(result.stderr.split())
+    assert f"{tmp_path}/inventory/droplets.yml" in told
+    assert "The token was refused" in told
+    assert "more.yml" not in told
+
+
+@pytest.fixture
+def plugin(monkeypatch: pytest.MonkeyPatch) -> Any:
+    made = InventoryModule()
+    monkeypatch.setattr(made, "display", Warnings())
+    return made
+
+
+class Warnings(list[str]):
+    warning = list.append
+
+
+@pytest.mark.parametrize(
+    ("droplets", "expected"),
+    [
+        ([("a", 1), ("b", 2)], ["a", "b"]),
+        ([("a", 1), ("a", 2)], ["a-1", "a-2"]),
+        ([("a", 1), ("a", 2), ("a-2", 3)], ["a-1", "a-2-2", "a-2"]),
+        ([("a", 1), ("a", 2), ("a-1", 3), ("a-1", 4)], ["a-1-1", "a-2", "a-1-3", "a-1-4"]),
+    ],
+)
+def test_host_names_are_distinct(plugin: Any, droplets: list[tuple[str, int]], expected: list[str]) -> None:
+    found = plugin._host_names([{"name": name, "id": id} for name, id in droplets])
+    assert found == expected
+    twice = {name for name, _ in droplets if [other for other, _ in droplets].count(name) > 1}
+    assert len(plugin.display) == len(twice)
+    for name in twice:
+        assert any(f"droplets of the name {name}, with the ids " in warning for warning in plugin.display)
+
+
+def test_a_droplet_without_the_address_is_left_out(plugin: Any) -> None:
+    """As those are that were made without a public network."""
+    facts = dict.fromkeys(VARIABLES) | {"name": "inside", "id": 7, "status": "active", "tags": ["backend"]}
+    options = {"tag_groups": ["backend"], "group_by": [], "include_off": False}
+    options |= {"compose": {}, "groups": {}, "keyed_groups": [], "strict": False}
+    for connect_with, hosts_expected in (("public", {}), ("private", {"inside": "10.1.2.3"})):
+        plugin._options = options | {"connect_with": connect_with}
+        plugin.inventory = InventoryData()
+        plugin._populate([facts | {"public_ipv4": None, "private_ipv4": "10.1.2.3"}])
+        found = {name: host.vars["ansible_host"] for name, host in plugin.inventory.hosts.items()}
+        assert found == hosts_expected
+    (warning,) = plugin.display
+    assert warning == "Droplet inside (id 7, status active) has no public IPv4 address; it is left out."
