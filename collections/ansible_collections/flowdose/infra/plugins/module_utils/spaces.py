@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import sys
 import threading
 from typing import Any
@@ -84,6 +86,7 @@ class Spaces:
                     verify=self._ca_file,
                     config=config,
                 )
+                self._clients[region].meta.events.register("before-call.s3.DeleteObjects", _add_digest)
             return self._clients[region]
 
     def call(self, attempted: str, region: str, operation: str, absent: tuple[str, ...] = (), **kwargs: Any) -> Any:
@@ -113,3 +116,9 @@ class Spaces:
                 attempted=attempted,
                 hint=f"Spaces is at {self.endpoint(region)} (spaces_endpoint), CA file {self._ca_file or 'not set'}.",
             ) from error
+
+
+def _add_digest(params: dict[str, Any], **kwargs: Any) -> None:
+    """S3 wants a digest of this request's body. boto3 sends a newer one, which not every other S3 knows."""
+    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
+    params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()

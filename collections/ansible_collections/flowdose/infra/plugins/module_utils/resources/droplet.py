@@ -48,6 +48,7 @@ class Droplet(Resource):
     references: ClassVar = {"vpc": Vpc, "ssh_keys": SshKey}
     taggable = "droplet"
     delete_impact = IRREVERSIBLE
+    in_use_statuses = frozenset({422})  # an action still runs, such as its deletion by a run that was interrupted
 
     @classmethod
     def normalise(cls, desired: Facts) -> Facts:

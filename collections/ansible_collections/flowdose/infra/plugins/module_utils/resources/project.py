@@ -41,7 +41,7 @@ class Project(Resource):
     required_for_create = ("purpose",)
     references: ClassVar = {"resources": Resource}  # type: ignore[type-abstract]  # of any kind
     container = True
-    in_use_statuses = frozenset({412})
+    in_use_statuses = frozenset({412})  # what was moved or deleted a moment ago is still registered
 
     @classmethod
     def normalise(cls, desired: Facts) -> Facts:
@@ -89,11 +89,15 @@ class Project(Resource):
     def details(self, facts: Facts) -> Facts:
         if "resources" not in self.desired:
             return {}
+        urns = set(self._members(facts))
+        return {"resources": [member for member in self.desired["resources"] if self._urn(member) in urns]}
+
+    def _members(self, facts: Facts) -> list[str]:
+        """The URNs of what is in it."""
         members = self.client.list_all(
             f"list the resources of {self.title}", "projects.list_resources", "resources", facts["id"]
         )
-        urns = {member["urn"] for member in members}
-        return {"resources": [member for member in self.desired["resources"] if self._urn(member) in urns]}
+        return [member["urn"] for member in members]
 
     def _urn(self, member: str) -> str | None:
         """None while it does not exist."""
@@ -133,6 +137,15 @@ class Project(Resource):
             )
 
     def delete(self, facts: Facts) -> None:
+        # Only an empty one can be deleted, and what is in one can only be moved.
+        members = self._members(facts)
+        if members:
+            self.client.call(
+                f"move what is in {self.title} to the default project",
+                "projects.assign_resources_default",
+                body={"resources": members},
+                repeatable=True,
+            )
         self.client.call(f"delete {self.title}", "projects.delete", facts["id"])
 
     def _body(self, fields: Facts) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from ..client import CloudError
@@ -51,6 +52,7 @@ class SpacesBucket(Resource):
     later = frozenset({"policy", "cors", "versioning"})
     stateful = True
     findable = False  # needs the region and the Spaces key
+    empty_first = False  # whether deleting it begins with deleting what is in it
 
     @classmethod
     def normalise(cls, desired: Facts) -> Facts:
@@ -125,7 +127,37 @@ class SpacesBucket(Resource):
             status = {"Status": "Enabled" if changes["versioning"].after else "Suspended"}
             self._call("set the versioning of", "put_bucket_versioning", VersioningConfiguration=status)
 
+    def holds_objects(self) -> bool:
+        """Whether there is an object in it, or a version of one."""
+        return any(next(iter(self._versions()), ()))
+
+    def empty(self) -> None:
+        """Delete all objects with all their versions."""
+        for page in self._versions():
+            if page:
+                answer = self._call("delete the objects of", "delete_objects", Delete={"Objects": page, "Quiet": True})
+                for refused in (answer or {}).get("Errors") or []:
+                    raise CloudError(
+                        f"{refused.get('Key')}: {refused.get('Code')} {refused.get('Message') or ''}".strip(),
+                        attempted=f"delete the objects of {self.title}",
+                    )
+
+    def _versions(self) -> Iterator[list[dict[str, str]]]:
+        """Pages of at most 1,000 versions and deletion marks, which is also what can be deleted at once."""
+        place: dict[str, str] = {}
+        while True:
+            page = self._call("list the objects of", "list_object_versions", **place)
+            found = (page.get("Versions") or []) + (page.get("DeleteMarkers") or [])
+            yield [{"Key": item["Key"], "VersionId": item["VersionId"]} for item in found]
+            if not page.get("IsTruncated"):
+                return
+            place = {"KeyMarker": page["NextKeyMarker"]}
+            if page.get("NextVersionIdMarker"):
+                place["VersionIdMarker"] = page["NextVersionIdMarker"]
+
     def delete(self, facts: Facts) -> None:
+        if self.empty_first:
+            self.empty()
         try:
             self._call("delete", "delete_bucket", absent=("NoSuchBucket",))
         except CloudError as error:

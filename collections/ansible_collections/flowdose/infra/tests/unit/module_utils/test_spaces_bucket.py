@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from typing import Any
 
@@ -51,6 +53,30 @@ class S3:
         if name not in self.buckets:
             raise refused("NoSuchBucket", 404)
         return self.buckets[name]
+
+    def _list_object_versions(self, Bucket: str, KeyMarker: str = "", VersionIdMarker: str = "") -> dict[str, Any]:
+        """Pages of two, which may end between the versions of one object."""
+        found = sorted(self._bucket(Bucket).get("objects", []))
+        page = [item for item in found if item > (KeyMarker, VersionIdMarker)][:2]
+        entries = [{"Key": key, "VersionId": version} for key, version in page]
+        answer: dict[str, Any] = {
+            "Versions": [entry for entry in entries if not entry["VersionId"].startswith("mark")],
+            "DeleteMarkers": [entry for entry in entries if entry["VersionId"].startswith("mark")],
+            "IsTruncated": bool(page) and page[-1] != found[-1],
+        }
+        if answer["IsTruncated"]:
+            answer["NextKeyMarker"], answer["NextVersionIdMarker"] = page[-1]
+        return answer
+
+    def _delete_objects(self, Bucket: str, Delete: dict[str, Any]) -> dict[str, Any]:
+        objects = self._bucket(Bucket)["objects"]
+        errors = []
+        for item in Delete["Objects"]:
+            if item["Key"] == "locked":
+                errors.append({"Key": "locked", "Code": "AccessDenied", "Message": "Access Denied"})
+            else:
+                objects.remove((item["Key"], item["VersionId"]))
+        return {"Errors": errors} if errors else {}
 
     def _list_buckets(self) -> dict[str, Any]:
         return {"Buckets": [{"Name": name} for name in self.buckets]}
@@ -177,6 +203,47 @@ def test_a_bucket_that_holds_something_is_not_deleted(declare: Any, s3: S3) -> N
     s3.buckets["test-bucket"]["objects"] = ["picture.jpg"]
     with pytest.raises(CloudError, match=r"(?s)HTTP 409 BucketNotEmpty.*tx0001.*only when it is empty"):
         declare(state="absent", protected=False).apply()
+
+
+OBJECTS = [("a", "1"), ("a", "2"), ("a", "mark-3"), ("b", "1"), ("c", "null")]
+
+
+def test_emptying_takes_every_version(declare: Any, s3: S3) -> None:
+    declare().apply()
+    assert not declare().holds_objects()
+    s3.buckets["test-bucket"]["objects"] = list(OBJECTS)
+    gone = declare(state="absent", protected=False)
+    assert gone.holds_objects()
+    gone.empty_first = True
+    gone.apply()
+    assert s3.buckets == {}
+
+
+def test_an_object_that_cannot_be_deleted(declare: Any, s3: S3) -> None:
+    declare().apply()
+    s3.buckets["test-bucket"]["objects"] = [*OBJECTS, ("locked", "1")]
+    with pytest.raises(CloudError, match=r"Could not delete the objects of bucket test-bucket: locked: AccessDenied"):
+        declare().empty()
+    assert s3.buckets["test-bucket"]["objects"] == [("locked", "1")]
+
+
+def test_deleting_objects_carries_the_digest_that_every_s3_knows() -> None:
+    sent: list[Any] = []
+
+    def answer(request: Any, **kwargs: Any) -> Any:
+        from botocore.awsrequest import AWSResponse
+
+        sent.append(request)
+        response = AWSResponse(request.url, 200, {"Content-Type": "application/xml"}, None)
+        response._content = b"<DeleteResult/>"
+        return response
+
+    spaces = Spaces("https://fra1.example.test", "key", "secret", None)
+    spaces.connect("fra1").meta.events.register("before-send.s3.DeleteObjects", answer)
+    spaces.call("empty", "fra1", "delete_objects", Bucket="test-bucket", Delete={"Objects": [{"Key": "a"}]})
+    (request,) = sent
+    digest = base64.b64encode(hashlib.md5(request.body, usedforsecurity=False).digest())
+    assert request.headers["Content-MD5"] == digest
 
 
 def test_somebody_else_has_that_name(declare: Any) -> None:
