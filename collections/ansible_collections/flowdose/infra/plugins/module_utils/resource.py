@@ -16,7 +16,7 @@ import difflib
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, TypeVar
 
@@ -351,6 +351,9 @@ class Resource(ABC):
         """What carrying out one change of a key in `updates` does to what runs."""
         return self.updates.get(change.key, NONE)
 
+    def check_beside(self, others: Sequence[Resource]) -> None:  # noqa: B027, a hook that most kinds leave empty
+        """Refuse what does not go with something else in the data of a stack. Asks nobody."""
+
     def dependencies(self) -> list[tuple[type[Resource], str]]:
         """What must exist before this: (kind, name)."""
         found = []
@@ -458,10 +461,11 @@ class Resource(ABC):
         self.cloud.remember(type(self), self.scope, self.existing)
 
     def result(self, check_mode: bool = False) -> Facts | None:
-        """The facts of the resource; in check mode as they would be, None where only the API will know them."""
+        """The facts of the resource, without secrets; in check mode as they would be, None where only the API will
+        know them."""
         if self.state == "absent" or (self.current is None and not check_mode):
             return None
-        facts = self.flatten({}) if self.current is None else dict(self.current)
+        facts = self.flatten({}) if self.current is None else without_secrets(self.options, self.current)
         if check_mode:
             comparable = facts.keys() | self.updates.keys() | self.immutable.keys()
             facts.update({change.key: change.after for change in self.entry.changes if change.key in comparable})
