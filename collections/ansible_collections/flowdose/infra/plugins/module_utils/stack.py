@@ -117,6 +117,11 @@ class Stack:
         self.cloud.declared = {(r.kind, str(r.desired["name"])) for r in self.resources if r.state == "present"}
         leaving = {(r.kind, str(r.desired["name"])) for r in self.resources if r.state == "absent"}
         for resource in self.resources:
+            if resource.state == "present":
+                try:
+                    resource.check_beside([other for other in self.resources if other.state == "present"])
+                except CloudError as error:
+                    failures[str(resource.place)] = error
             for kind, name in resource.dependencies():
                 if resource.state == "present" and (kind.kind, name) in leaving:
                     place = str(resource.place)
