@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import base64
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -110,7 +112,15 @@ def test_databases_and_users(api: Api) -> None:
 
 def test_valkey_has_neither_databases_nor_users(api: Api) -> None:
     path = f"/v2/databases/{api.cluster(engine='valkey')['id']}"
-    for method, what, body in (("GET", "dbs", None), ("POST", "dbs", {"name": "a"}), ("GET", "users", None)):
+    for method, what, body in (
+        ("GET", "dbs", None),
+        ("POST", "dbs", {"name": "a"}),
+        ("GET", "users", None),
+        ("POST", "users", {"name": "a"}),
+        ("GET", "pools", None),
+        ("GET", "backups", None),
+        ("GET", "replicas", None),
+    ):
         assert "not supported for valkey" in api.refused(method, f"{path}/{what}", body, status=422)
 
 
@@ -130,6 +140,37 @@ def test_config(api: Api) -> None:
     assert (config["work_mem"], config["jit"]) == (8, True)
     assert "wrk_mem unknown" in api.refused("PATCH", path, {"config": {"wrk_mem": 8}}, status=422)
     api.refused("PATCH", path, {"config": {"work_mem": "8"}}, status=422)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"work_mem": 0}, "work_mem must be a whole number from 1 to 1024"),
+        ({"work_mem": 1.5}, "work_mem must be a whole number"),
+        ({"jit": "on"}, "jit must be a boolean"),
+        ({"track_io_timing": True}, "track_io_timing must be one of off, on"),
+        ({"autovacuum_vacuum_scale_factor": 1.1}, "from 0 to 1"),
+        ({"timezone": 1}, "timezone must be a string"),
+        ({"pg_partman_bgw.role": "a b"}, "pg_partman_bgw.role must match"),
+        ({"pgbouncer": {"server_lifetime": 1}}, "pgbouncer.server_lifetime must be"),
+        ({"pgbouncer": {"ignore_startup_parameters": [1]}}, "must be an array of strings"),
+        ({"pgbouncer": {"pool": 1}}, "pgbouncer.pool unknown"),
+        ({"pgbouncer": 7}, "pgbouncer must be an object"),
+    ],
+)
+def test_bad_config_changes_nothing(api: Api, change: dict[str, Any], message: str) -> None:
+    path = f"/v2/databases/{api.cluster()['id']}/config"
+    before = api("GET", path)
+    assert message in api.refused("PATCH", path, {"config": {"deadlock_timeout": 5000, **change}}, status=422)
+    assert api("GET", path) == before
+
+
+def test_config_of_valkey(api: Api) -> None:
+    path = f"/v2/databases/{api.cluster(engine='valkey')['id']}/config"
+    api("PATCH", path, {"config": {"valkey_notify_keyspace_events": "KEA", "valkey_persistence": "off"}})
+    assert api("GET", path)["config"]["valkey_notify_keyspace_events"] == "KEA"
+    api.refused("PATCH", path, {"config": {"valkey_maxmemory_policy": "allkeys-lru"}}, status=422)
+    api.refused("PATCH", path, {"config": {"work_mem": 8}}, status=422)
 
 
 def test_trusted_sources_are_replaced_as_a_whole(api: Api) -> None:
@@ -176,6 +217,10 @@ def test_resize(api: Api, cloud: RunningCloud) -> None:
     assert resized["standby_connection"]["host"].startswith("replica-")
     smaller = {"size": "db-s-1vcpu-1gb", "num_nodes": 1}
     assert "smaller" in api.refused("PUT", f"{path}/resize", smaller, status=422)
+    fewer = {"size": "db-s-1vcpu-2gb", "num_nodes": 1}
+    assert "fewer nodes" in api.refused("PUT", f"{path}/resize", fewer, status=422)
+    less = {"size": "db-s-1vcpu-2gb", "num_nodes": 2, "storage_size_mib": 10240}
+    assert "storage" in api.refused("PUT", f"{path}/resize", less, status=422)
 
 
 def test_upgrade_goes_up_only(api: Api, cloud: RunningCloud) -> None:
@@ -194,7 +239,147 @@ def test_maintenance(api: Api) -> None:
     api.refused("PUT", f"{path}/maintenance", {"day": "someday", "hour": "14:00"}, status=422)
     api.refused("PUT", f"{path}/maintenance", {"day": "monday", "hour": "25:00"}, status=422)
     api("PUT", f"{path}/install_update", status=204)
-    assert api("GET", f"{path}/events")["events"][0]["event_type"] == "cluster_create"
+    assert [event["event_type"] for event in api("GET", f"{path}/events")["events"]] == [
+        "cluster_create",
+        "cluster_maintenance_perform",
+    ]
+
+
+def test_migrate(api: Api, cloud: RunningCloud) -> None:
+    path = f"/v2/databases/{api.cluster()['id']}"
+    api.refused("PUT", f"{path}/migrate", {"region": "fra1"}, status=422)
+    api.refused("PUT", f"{path}/migrate", {"region": "xyz1"}, status=422)
+    api("PUT", f"{path}/migrate", {"region": "ams3"}, status=202)
+    assert api("GET", path)["database"]["status"] == "migrating"
+    cloud.clock.advance(120)
+    assert api("GET", path)["database"]["region"] == "ams3"
+
+
+def test_autoscale(api: Api) -> None:
+    path = f"/v2/databases/{api.cluster()['id']}/autoscale"
+    assert api("GET", path) == {"autoscale": {"storage": {"enabled": False}}}
+    storage = {"enabled": True, "threshold_percent": 80, "increment_gib": 10}
+    api("PUT", path, {"storage": storage}, status=204)
+    assert api("GET", path) == {"autoscale": {"storage": storage}}
+    for change in ({"threshold_percent": 10}, {"increment_gib": 501}, {"threshold_percent": None}):
+        api.refused("PUT", path, {"storage": {**storage, **change}}, status=422)
+    valkey = f"/v2/databases/{api.cluster('two', 'valkey')['id']}/autoscale"
+    assert "not supported" in api.refused("PUT", valkey, {"storage": storage}, status=422)
+
+
+def test_custom_names(api: Api) -> None:
+    path = f"/v2/databases/{api.cluster()['id']}/do_settings"
+    assert api("GET", path) == {"do_settings": {"service_cnames": []}}
+    api("PUT", path, {"do_settings": {"service_cnames": ["db.shop.example"]}}, status=204)
+    assert api("GET", path)["do_settings"]["service_cnames"] == ["db.shop.example"]
+    api.refused("PUT", path, {"do_settings": {"service_cnames": ["db"]}}, status=422)
+
+
+def test_backups_are_told_of_and_replicas_not_made(api: Api, cloud: RunningCloud) -> None:
+    path = f"/v2/databases/{api.cluster()['id']}"
+    assert api("GET", f"{path}/backups") == {"backups": []}
+    cloud.clock.advance(9 * 86400)
+    days = [backup["created_at"][:10] for backup in api("GET", f"{path}/backups")["backups"]]
+    assert (len(days), days[0], days[-1]) == (7, "2026-09-04", "2026-09-10")
+    assert api("GET", f"{path}/replicas") == {"replicas": []}
+    api.refused("POST", f"{path}/replicas", {"name": "r", "size": "db-s-1vcpu-1gb"}, status=422)
+
+
+def test_tags_by_the_tag_api(api: Api) -> None:
+    api("POST", "/v2/tags", {"name": "shop"}, status=201)
+    cluster = api.cluster()
+    resources = {"resources": [{"resource_id": cluster["id"], "resource_type": "database"}]}
+    api("POST", "/v2/tags/shop/resources", resources, status=204)
+    assert [found["id"] for found in api("GET", "/v2/databases?tag_name=shop")["databases"]] == [cluster["id"]]
+    api("DELETE", "/v2/tags/shop/resources", resources, status=204)
+    assert api("GET", "/v2/databases?tag_name=shop")["databases"] == []
+
+
+# -- users and connection pools --------------------------------------------------------------------------------------
+
+
+def test_users_settings(api: Api) -> None:
+    path = f"/v2/databases/{api.cluster()['id']}/users"
+    body = {"name": "copy", "settings": {"pg_allow_replication": True}}
+    assert api("POST", path, body, status=201)["user"]["settings"] == {"pg_allow_replication": True}
+    off = {"settings": {"pg_allow_replication": False}}
+    assert api("PUT", f"{path}/copy", off, status=201)["user"]["settings"] == off["settings"]
+    kafka = {"settings": {"acl": [{"topic": "t", "permission": "consume"}]}}
+    assert "not supported for pg" in api.refused("PUT", f"{path}/copy", kafka, status=422)
+    mysql = {"name": "m", "mysql_settings": {"auth_plugin": "mysql_native_password"}}
+    assert "not supported for pg" in api.refused("POST", path, mysql, status=422)
+
+
+def test_users_of_one_cluster_clash_when_made_at_the_same_time(api: Api) -> None:
+    paths = [f"/v2/databases/{api.cluster(name)['id']}/users" for name in ("one", "two")]
+    barrier = threading.Barrier(3)
+
+    def create(path: str, name: str) -> int:
+        mine = Api(api.cloud)
+        mine("GET", "/v2/account")  # connected
+        barrier.wait()
+        return mine.send("POST", path, {"name": name}).status_code
+
+    with ThreadPoolExecutor(3) as pool:
+        same = [pool.submit(create, paths[0], name) for name in ("a", "b")]
+        other = pool.submit(create, paths[1], "a")
+    assert sorted(call.result() for call in same) == [201, 500]
+    assert other.result() == 201
+    assert len(api("GET", paths[0])["users"]) == 2
+    for name in ("c", "d"):  # one after the other is fine
+        api("POST", paths[0], {"name": name}, status=201)
+
+
+def test_connection_pools(api: Api, read_only: Api) -> None:
+    cluster = api.cluster()
+    path = f"/v2/databases/{cluster['id']}"
+    user = api("POST", f"{path}/users", {"name": "shop"}, status=201)["user"]
+    api("POST", f"{path}/dbs", {"name": "shop"}, status=201)
+    body = {"name": "web", "mode": "transaction", "size": 10, "db": "shop", "user": "shop"}
+    pool = api("POST", f"{path}/pools", body, status=201)["pool"]
+    assert {key: pool[key] for key in body} == body
+    connection = pool["private_connection"]
+    assert (connection["port"], connection["database"], connection["user"]) == (25061, "web", "shop")
+    assert connection["uri"] == (
+        f"postgresql://shop:{user['password']}@private-{cluster['connection']['host']}:25061/web?sslmode=require"
+    )
+    assert read_only("GET", f"{path}/pools/web")["pool"]["connection"]["password"] == ""
+    assert "not available" in api.refused("POST", f"{path}/pools", body, status=422)
+    assert "in use" in api.refused("DELETE", f"{path}/users/shop", status=422)
+    assert "in use" in api.refused("DELETE", f"{path}/dbs/shop", status=422)
+    api("PUT", f"{path}/pools/web", {"mode": "session", "size": 5, "db": "shop"}, status=204)
+    changed = api("GET", f"{path}/pools")["pools"][0]
+    assert ("user" in changed, changed["connection"]["user"], changed["size"]) == (False, "", 5)
+    api("DELETE", f"{path}/pools/web", status=204)
+    api.refused("GET", f"{path}/pools/web", status=404)
+    api("DELETE", f"{path}/dbs/shop", status=204)
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"name": "ab"}, 422),
+        ({"name": "a" * 61}, 422),
+        ({"mode": "query"}, 422),
+        ({"size": 0}, 422),
+        ({"size": 23}, 422),  # 25 connections in 1 GiB, less 3
+        ({"db": "nowhere"}, 404),
+        ({"user": "nobody"}, 404),
+    ],
+)
+def test_bad_pool(api: Api, change: dict[str, Any], status: int) -> None:
+    path = f"/v2/databases/{api.cluster()['id']}/pools"
+    body = {"name": "web", "mode": "transaction", "size": 10, "db": "defaultdb", "user": "doadmin", **change}
+    api.refused("POST", path, body, status=status)
+    assert api("GET", path) == {"pools": []}
+
+
+def test_pools_share_the_connections(api: Api) -> None:
+    path = f"/v2/databases/{api.cluster()['id']}/pools"
+    body = {"mode": "transaction", "db": "defaultdb", "user": "doadmin"}
+    api("POST", path, {**body, "name": "one", "size": 20}, status=201)
+    assert "20 are taken" in api.refused("POST", path, {**body, "name": "two", "size": 3}, status=422)
+    api("PUT", f"{path}/one", {**body, "size": 22}, status=204)
 
 
 def test_deletion(api: Api) -> None:

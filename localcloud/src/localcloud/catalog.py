@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the flowdose.infra developers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is on offer: regions, droplet sizes, images, database engines, sizes and settings."""
+"""What is on offer: regions, droplet sizes, images, database engines and their sizes."""
 
 from __future__ import annotations
 
@@ -243,10 +243,6 @@ ENGINES = {
 # Known to the real API, but no engine of ours.
 OTHER_ENGINES = {"mysql", "mongodb", "kafka", "opensearch", "advanced_pg", "advanced_mysql"}
 
-EVICTION_POLICIES = (
-    "noeviction", "allkeys_lru", "allkeys_random", "volatile_lru", "volatile_random", "volatile_ttl",
-)  # fmt: skip
-
 
 def database_memory(size: str) -> int:
     """MiB of memory of a database size, which its slug tells in GiB."""
@@ -261,91 +257,3 @@ def database_storage(size: str) -> int:
     gib = {1: 10, 2: 30, 4: 60, 8: 140, 16: 280}
     memory = database_memory(size) // 1024
     return gib.get(memory, memory * 18) * 1024
-
-
-def _words(text: str) -> list[str]:
-    return text.split()
-
-
-# Settings of the engines that PATCH /config takes, with the JSON type of each.
-_INTEGERS_PG = _words("""
-    autovacuum_analyze_threshold autovacuum_freeze_max_age autovacuum_max_workers autovacuum_naptime
-    autovacuum_vacuum_cost_delay autovacuum_vacuum_cost_limit autovacuum_vacuum_threshold backup_hour backup_minute
-    bgwriter_delay bgwriter_flush_after bgwriter_lru_maxpages deadlock_timeout idle_in_transaction_session_timeout
-    log_autovacuum_min_duration log_min_duration_statement max_connections max_failover_replication_time_lag
-    max_files_per_process max_locks_per_transaction max_logical_replication_workers max_parallel_workers
-    max_parallel_workers_per_gather max_pred_locks_per_transaction max_prepared_transactions max_replication_slots
-    max_slot_wal_keep_size max_stack_depth max_standby_archive_delay max_standby_streaming_delay max_wal_senders
-    max_worker_processes pg_partman_bgw.interval temp_file_limit track_activity_query_size wal_sender_timeout
-    wal_writer_delay work_mem
-""")
-_NUMBERS_PG = _words("""
-    autovacuum_analyze_scale_factor autovacuum_vacuum_scale_factor bgwriter_lru_multiplier shared_buffers_percentage
-""")
-_STRINGS_PG = _words("""
-    default_toast_compression log_error_verbosity log_line_prefix pg_partman_bgw.role pg_stat_statements.track
-    synchronous_replication timezone track_commit_timestamp track_functions track_io_timing
-""")
-_INTEGERS_VALKEY = _words("""
-    valkey_active_expire_effort valkey_io_threads valkey_lfu_decay_time valkey_lfu_log_factor
-    valkey_number_of_databases valkey_pubsub_client_output_buffer_limit valkey_timeout
-""")
-_STRINGS_VALKEY = _words("""
-    valkey_acl_channels_default valkey_maxmemory_policy valkey_notify_keyspace_events valkey_persistence
-""")
-
-ENGINE_SETTINGS: dict[str, dict[str, Any]] = {
-    "pg": {
-        **dict.fromkeys(_INTEGERS_PG, int),
-        **dict.fromkeys(_NUMBERS_PG, (int, float)),
-        **dict.fromkeys(_STRINGS_PG, str),
-        **dict.fromkeys(["jit", "stat_monitor_enable"], bool),
-        **dict.fromkeys(["pgbouncer", "timescaledb"], dict),
-    },
-    "valkey": {
-        **dict.fromkeys(_INTEGERS_VALKEY, int),
-        **dict.fromkeys(_STRINGS_VALKEY, str),
-        **dict.fromkeys(["frequent_snapshots", "valkey_ssl"], bool),
-    },
-}
-# What GET /config answers before anybody changed anything.
-DEFAULT_SETTINGS: dict[str, dict[str, Any]] = {
-    "pg": {"autovacuum_naptime": 60, "jit": True, "log_min_duration_statement": -1, "work_mem": 4, "timezone": "UTC"},
-    "valkey": {
-        "valkey_maxmemory_policy": "noeviction",
-        "valkey_persistence": "rdb",
-        "valkey_ssl": True,
-        "valkey_timeout": 300,
-        "valkey_notify_keyspace_events": "",
-    },
-}
-
-# PostgreSQL's own names of settings that the machine really takes, with the unit the API counts in.
-_PG_SERVER_UNITS = {
-    "work_mem": "MB", "log_min_duration_statement": "ms", "idle_in_transaction_session_timeout": "ms",
-    "deadlock_timeout": "ms", "autovacuum_naptime": "s", "temp_file_limit": "kB", "wal_writer_delay": "ms",
-}  # fmt: skip
-_PG_SERVER_PLAIN = _words("""
-    jit timezone log_error_verbosity track_functions track_io_timing
-    max_parallel_workers max_parallel_workers_per_gather
-    autovacuum_analyze_scale_factor autovacuum_vacuum_scale_factor autovacuum_analyze_threshold
-    autovacuum_vacuum_threshold autovacuum_vacuum_cost_limit default_toast_compression
-""")
-
-
-def server_settings(engine: str, config: dict[str, Any]) -> dict[str, str]:
-    """Translate the API's settings to the server's own; what only DigitalOcean's platform knows is left out."""
-    if engine == "valkey":
-        settings = {"maxmemory-policy": str(config["valkey_maxmemory_policy"]).replace("_", "-")}
-        if "valkey_timeout" in config:
-            settings["timeout"] = str(config["valkey_timeout"])
-        if "valkey_notify_keyspace_events" in config:
-            settings["notify-keyspace-events"] = str(config["valkey_notify_keyspace_events"])
-        return settings
-    settings = {}
-    for key, value in config.items():
-        if key in _PG_SERVER_UNITS:
-            settings[key] = "-1" if value == -1 else f"{value}{_PG_SERVER_UNITS[key]}"
-        elif key in _PG_SERVER_PLAIN:
-            settings[key] = str(value).lower() if isinstance(value, bool) else str(value)
-    return settings

@@ -88,17 +88,23 @@ class Route:
     pattern: re.Pattern[str]
     handler: Handler
     body: Mapping[str, Shape] | None
+    exclusive: str | None
 
 
 ROUTES: list[Route] = []
 
 
-def route(method: str, path: str, body: Mapping[str, Shape] | None = None) -> Callable[[Handler], Handler]:
-    """Register a handler for `path`; `{x_id}` stands for one segment. Fixed paths are declared before such."""
+def route(
+    method: str, path: str, body: Mapping[str, Shape] | None = None, exclusive: str | None = None
+) -> Callable[[Handler], Handler]:
+    """Register a handler for `path`; `{x_id}` stands for one segment. Fixed paths are declared before such.
+
+    Of two calls at the same time with one value of the path's parameter `exclusive`, the second one fails.
+    """
     pattern = re.compile("^" + re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path) + "$")
 
     def register(handler: Handler) -> Handler:
-        ROUTES.append(Route(method, pattern, handler, body))
+        ROUTES.append(Route(method, pattern, handler, body, exclusive))
         return handler
 
     return register

@@ -24,6 +24,7 @@ from aiohttp import web
 from localcloud import routing
 from localcloud.api import (
     account,
+    database_objects,
     databases,
     domains,
     droplets,
@@ -48,10 +49,12 @@ logger = logging.getLogger(__name__)
 
 ADMIN = "/_localcloud/"
 MAX_BODY = 4 * 1024 * 1024
+EXCLUSIVE_SECONDS = 0.02  # real ones, that an exclusive call takes
 
 # Importing them registers their routes.
 HANDLERS = (
     account,
+    database_objects,
     databases,
     domains,
     droplets,
@@ -97,6 +100,7 @@ class Server:
         self.remove_machines = False  # and to leave nothing behind
         self._tokens = {token: False, read_only_token: True}  # token -> may only read
         self._limits = {token: RateLimits(), read_only_token: RateLimits()}
+        self._in_hand: set[str] = set()  # what an exclusive call is working at
         self._auto_advance = auto_advance
         self._runner: web.ServerRunner | None = None
         self._ticker: asyncio.Task[None] | None = None
@@ -175,7 +179,7 @@ class Server:
         if fault is not None and fault.delay:
             await asyncio.sleep(fault.delay)
         if fault is None or self._is_carried_out(fault):
-            answer = self._guarded(lambda: self._dispatch(exchange, read_only), exchange)
+            answer = await self._carry_out(exchange, read_only)
             if fault is None:
                 return answer
             status, body, _ = answer
@@ -187,6 +191,23 @@ class Server:
             exchange.reset = True
             return 0, None, {}
         return self._faulty_answer(exchange, fault)
+
+    async def _carry_out(self, exchange: Exchange, read_only: bool) -> tuple[int, Any, dict[str, str]]:
+        """Dispatch; what must not be done to one thing by two at a time takes long enough for them to meet."""
+        route, params = routing.find(exchange.method, exchange.path)
+        if route is None or route.exclusive is None or read_only:
+            return self._guarded(lambda: self._dispatch(exchange, read_only), exchange)
+        key = params[route.exclusive]
+        if key in self._in_hand:
+            failure = ApiError(500, "server_error", "Server Error")
+            return 500, failure.body(exchange.request_id), self._headers(exchange)
+        self._in_hand.add(key)
+        try:
+            answer = self._guarded(lambda: self._dispatch(exchange, read_only), exchange)
+            await asyncio.sleep(EXCLUSIVE_SECONDS)
+            return answer
+        finally:
+            self._in_hand.discard(key)
 
     def _limit(self, limits: RateLimits, exchange: Exchange) -> None:
         key_list = (exchange.method, exchange.path) == ("GET", "/v2/account/keys")

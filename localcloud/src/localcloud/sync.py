@@ -25,6 +25,7 @@ from localcloud.machines import (
     Machines,
     VpcSpec,
 )
+from localcloud.settings import server_settings
 
 logger = logging.getLogger(__name__)
 
@@ -190,7 +191,7 @@ def desired(state: State, ca_certificate: str, ca_key: str) -> dict[Key, Any]:
             admin_password=admin["password"],
             ca_cert_pem=ca_certificate,
             ca_key_pem=ca_key,
-            settings=catalog.server_settings(cluster["engine"], cluster["config"]),
+            settings=server_settings(cluster["engine"], cluster["config"]),
         )
         result["cluster_filter", id] = trusted_sources(state, cluster)
         for user in others:

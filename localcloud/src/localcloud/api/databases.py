@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, the flowdose.infra developers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Database clusters: PostgreSQL and Valkey."""
+"""Database clusters: PostgreSQL and Valkey. What is in a PostgreSQL cluster: database_objects.py."""
 
 from __future__ import annotations
 
 import base64
+import datetime
 import ipaddress
 import re
 import string
@@ -13,21 +14,24 @@ import uuid
 from typing import Any
 from urllib.parse import quote
 
-from localcloud import catalog
+from localcloud import catalog, settings
 from localcloud.api import vpcs
 from localcloud.api.projects import find_project
 from localcloud.api.tags import ensure_tags
 from localcloud.clock import iso
 from localcloud.cloud import Cloud, random_text, transition
-from localcloud.errors import forbidden, not_found, precondition_failed, unprocessable
-from localcloud.routing import Answer, Call, accept, route
+from localcloud.errors import not_found, precondition_failed, unprocessable
+from localcloud.routing import Answer, Call, route
 from localcloud.sync import DATABASE_ZONE
 
 MAX_RULES = 100
+MAX_CNAMES = 16
+_DAY = 86400  # seconds
 _NAME = re.compile(r"[a-z][a-z0-9-]{1,61}[a-z0-9]")
-_OBJECT_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_-]{0,62}")
+_HOST = re.compile(r"[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)+")
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _RULE = {"type": str, "value": str, "description": str, "uuid": str, "cluster_uuid": str, "created_at": str}
+_AUTOSCALE = {"storage": {"enabled": bool, "threshold_percent": int, "increment_gib": int}}
 _CREATE = {
     "name": str,
     "engine": str,
@@ -40,6 +44,8 @@ _CREATE = {
     "project_id": str,
     "rules": [_RULE],
     "storage_size_mib": int,
+    "autoscale": _AUTOSCALE,
+    "do_settings": {"service_cnames": [str]},
 }
 
 
@@ -47,22 +53,23 @@ def queue(cluster: dict[str, Any]) -> str:
     return f"cluster:{cluster['id']}"
 
 
-def _cluster(call: Call) -> dict[str, Any]:
+def find_cluster(call: Call) -> dict[str, Any]:
     cluster: dict[str, Any] | None = call.cloud.state["databases"].get(call.params["cluster"])
     if cluster is None:
         raise not_found("cluster not found")
     return cluster
 
 
-def _online_cluster(call: Call) -> dict[str, Any]:
-    cluster = _cluster(call)
+def online_cluster(call: Call) -> dict[str, Any]:
+    cluster = find_cluster(call)
     if cluster["status"] != "online":
         raise precondition_failed(f"cluster is not online: its status is {cluster['status']}")
     return cluster
 
 
-def _pg_cluster(call: Call) -> dict[str, Any]:
-    cluster = _cluster(call)
+def pg_cluster(call: Call) -> dict[str, Any]:
+    """For what Valkey has not: databases, users, connection pools, backups, replicas."""
+    cluster = find_cluster(call)
     if cluster["engine"] != "pg":
         raise unprocessable(f"not supported for {cluster['engine']} clusters")
     return cluster
@@ -88,9 +95,8 @@ def render_cluster(call: Call, cluster: dict[str, Any]) -> dict[str, Any]:
         "private_network_uuid": cluster["private_network_uuid"],
         "tags": cluster["tags"],
         "db_names": cluster["db_names"],
-        "users": [_render_user(call, user) for user in cluster["users"]],
-        "connection": _connection(call, cluster, cluster["host"]),
-        "private_connection": _connection(call, cluster, f"private-{cluster['host']}"),
+        "users": [render_user(call, user) for user in cluster["users"]],
+        **connections(call, cluster, engine.port, cluster["users"][0], _first_database(cluster)),
         "maintenance_window": {**cluster["maintenance_window"], "pending": False, "description": []},
         "project_id": call.cloud.state["project_resources"][f"do:dbaas:{cluster['id']}"]["project_id"],
         "metrics_endpoints": [{"host": cluster["host"], "port": 9273}],
@@ -102,35 +108,51 @@ def render_cluster(call: Call, cluster: dict[str, Any]) -> dict[str, Any]:
         shown["version_end_of_life"] = version.end_of_life
     if version and version.end_of_availability:
         shown["version_end_of_availability"] = version.end_of_availability
-    if cluster["num_nodes"] > 1 and cluster["engine"] == "pg":
-        shown["standby_connection"] = _connection(call, cluster, f"replica-{cluster['host']}")
-        shown["standby_private_connection"] = _connection(call, cluster, f"private-replica-{cluster['host']}")
+    if cluster["do_settings"]:
+        shown["do_settings"] = cluster["do_settings"]
     return shown
 
 
-def _connection(call: Call, cluster: dict[str, Any], host: str) -> dict[str, Any]:
-    engine = catalog.ENGINES[cluster["engine"]]
-    password = "" if call.read_only else cluster["users"][0]["password"]
-    account = f"{engine.admin_user}:{quote(password, safe='')}@{host}:{engine.port}"
-    # The name of the database is not known before there is one.
-    is_pg = cluster["engine"] == "pg"
-    database = "defaultdb" if is_pg and cluster["status"] != "creating" else ""
+def _first_database(cluster: dict[str, Any]) -> str:
+    """Its name is not known before there is one."""
+    return "defaultdb" if cluster["engine"] == "pg" and cluster["status"] != "creating" else ""
+
+
+def connection(
+    call: Call, host: str, port: int, engine: str, user: dict[str, Any] | None, database: str
+) -> dict[str, Any]:
+    """How to reach a server or a connection pool; without `user`, everybody comes as who they are."""
+    name = user["name"] if user else ""
+    password = user["password"] if user and not call.read_only else ""
+    account = f"{name}:{quote(password, safe='')}@" if user else ""
+    path = f"/{database}?sslmode=require" if engine == "pg" else ""
     return {
-        "uri": f"postgresql://{account}/defaultdb?sslmode=require" if is_pg else f"rediss://{account}",
+        "uri": f"{'postgresql' if engine == 'pg' else 'rediss'}://{account}{host}:{port}{path}",
         "database": database,
         "host": host,
-        "port": engine.port,
-        "user": engine.admin_user,
+        "port": port,
+        "user": name,
         "password": password,
         "ssl": True,
     }
 
 
-def _render_user(call: Call, user: dict[str, Any]) -> dict[str, Any]:
+def connections(
+    call: Call, cluster: dict[str, Any], port: int, user: dict[str, Any] | None, database: str
+) -> dict[str, Any]:
+    """The ways to reach a cluster, or one of its connection pools: from anywhere, from the VPC, and the standby."""
+    hosts = {"connection": cluster["host"], "private_connection": f"private-{cluster['host']}"}
+    if cluster["num_nodes"] > 1 and cluster["engine"] == "pg":
+        hosts["standby_connection"] = f"replica-{cluster['host']}"
+        hosts["standby_private_connection"] = f"private-replica-{cluster['host']}"
+    return {key: connection(call, host, port, cluster["engine"], user, database) for key, host in hosts.items()}
+
+
+def render_user(call: Call, user: dict[str, Any]) -> dict[str, Any]:
     return {**user, "password": ""} if call.read_only else dict(user)
 
 
-def _new_password() -> str:
+def new_password() -> str:
     return "AVNS_" + random_text(19, string.ascii_letters + string.digits + "_-")
 
 
@@ -200,20 +222,24 @@ def create_cluster(call: Call) -> Answer:
         "version": version,
         "num_nodes": body["num_nodes"],
         "size": body["size"],
+        "next_size": None,  # while it is resized
         "region": body["region"],
         "status": "creating",
         "created_at": cloud.timestamp(),
         "private_network_uuid": vpc["id"],
         "tags": tags,
         "rules": rules,
-        "users": [{"name": engine.admin_user, "role": "primary", "password": _new_password()}],
+        "users": [{"name": engine.admin_user, "role": "primary", "password": new_password()}],
         "db_names": ["defaultdb"] if engine.slug == "pg" else None,
         "maintenance_window": {"day": "monday", "hour": "02:00:00"},
         "storage_size_mib": storage or (catalog.database_storage(body["size"]) if engine.slug == "pg" else 0),
-        "config": dict(catalog.DEFAULT_SETTINGS[engine.slug]),
+        "config": dict(settings.DEFAULT_SETTINGS[engine.slug]),
         "host": f"{body['name']}-do-user-1-0.{DATABASE_ZONE}",
         "public_ip": public_ip,
         "private_ip": private_ip,
+        "pools": {},
+        "autoscale": _autoscale(engine.slug, body.get("autoscale", {})),
+        "do_settings": _do_settings(body.get("do_settings", {})),
         "events": [],
     }
     cloud.state["databases"][id] = cluster
@@ -270,13 +296,13 @@ def _note(cloud: Cloud, cluster: dict[str, Any], kind: str) -> None:
 
 @route("GET", "/v2/databases/{cluster}")
 def get_cluster(call: Call) -> Answer:
-    return 200, {"database": render_cluster(call, _cluster(call))}
+    return 200, {"database": render_cluster(call, find_cluster(call))}
 
 
 @route("DELETE", "/v2/databases/{cluster}")
 def delete_cluster(call: Call) -> Answer:
     """Gone at once; its place in the VPC is kept for a while."""
-    cluster, cloud = _cluster(call), call.cloud
+    cluster, cloud = find_cluster(call), call.cloud
     del cloud.state["databases"][cluster["id"]]
     urn = f"do:dbaas:{cluster['id']}"
     cloud.leave_project(urn)
@@ -288,13 +314,15 @@ def delete_cluster(call: Call) -> Answer:
 
 @route("PUT", "/v2/databases/{cluster}/resize", body={"size": str, "num_nodes": int, "storage_size_mib": int})
 def resize(call: Call) -> Answer:
-    cluster = _online_cluster(call)
+    cluster = online_cluster(call)
     call.require("size", "num_nodes")
     engine, body = catalog.ENGINES[cluster["engine"]], call.body
     _check_layout(engine, body["size"], body["num_nodes"])
     if catalog.database_memory(body["size"]) < catalog.database_memory(cluster["size"]):
         raise unprocessable("invalid size: a cluster cannot be made smaller")
-    change = {"size": body["size"], "num_nodes": body["num_nodes"]}
+    if body["num_nodes"] < cluster["num_nodes"]:
+        raise unprocessable("invalid number of nodes: a cluster cannot have fewer nodes than it has")
+    change = {"size": body["size"], "num_nodes": body["num_nodes"], "next_size": None}
     if engine.slug == "pg":
         included = max(cluster["storage_size_mib"], catalog.database_storage(body["size"]))
         storage = body.get("storage_size_mib", included)
@@ -302,27 +330,34 @@ def resize(call: Call) -> Answer:
             raise unprocessable("invalid storage_size_mib: storage cannot be made smaller")
         change["storage_size_mib"] = max(storage, included)
     cluster["status"] = "resizing"
-    _note(call.cloud, cluster, "cluster_update")
-    call.cloud.later(call.cloud.config.latencies.cluster_change, cluster_changed, cluster["id"], change)
+    cluster["next_size"] = body["size"]  # the machine changes now, and what is shown when it has
+    _change_later(call.cloud, cluster, change)
     return 202, None
+
+
+def _change_later(cloud: Cloud, cluster: dict[str, Any], change: dict[str, Any]) -> None:
+    _note(cloud, cluster, "cluster_update")
+    seconds = cloud.config.latencies.cluster_change
+    cloud.later(seconds, cluster_changed, cluster["id"], change, queues=[queue(cluster)])
 
 
 @route("PUT", "/v2/databases/{cluster}/migrate", body={"region": str})
 def migrate(call: Call) -> Answer:
-    cluster = _online_cluster(call)
+    cluster = online_cluster(call)
     if call.body.get("region") not in catalog.DATABASE_REGIONS:
         raise unprocessable("invalid region")
     if call.cloud.config.has_machines:
         raise unprocessable("localcloud moves no cluster between regions")
+    if call.body["region"] == cluster["region"]:
+        raise unprocessable("invalid region: the cluster is there already")
     cluster["status"] = "migrating"
-    change = {"region": call.body["region"]}
-    call.cloud.later(call.cloud.config.latencies.cluster_change, cluster_changed, cluster["id"], change)
+    _change_later(call.cloud, cluster, {"region": call.body["region"]})
     return 202, None
 
 
 @route("PUT", "/v2/databases/{cluster}/upgrade", body={"version": str})
 def upgrade(call: Call) -> Answer:
-    cluster = _online_cluster(call)
+    cluster = online_cluster(call)
     call.require("version")
     engine = catalog.ENGINES[cluster["engine"]]
     version = engine.version(call.body["version"])
@@ -330,14 +365,13 @@ def upgrade(call: Call) -> Answer:
         raise unprocessable("invalid version: only a newer major version can be upgraded to")
     _version(call.cloud, engine, version.version)
     cluster["status"] = "migrating"
-    change = {"version": version.version}
-    call.cloud.later(call.cloud.config.latencies.cluster_change, cluster_changed, cluster["id"], change)
+    _change_later(call.cloud, cluster, {"version": version.version})
     return 204, None
 
 
 @route("PUT", "/v2/databases/{cluster}/maintenance", body={"day": str, "hour": str})
 def set_maintenance(call: Call) -> Answer:
-    cluster = _cluster(call)
+    cluster = find_cluster(call)
     call.require("day", "hour")
     day, hour = call.body["day"].lower(), call.body["hour"]
     match = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", hour)
@@ -349,33 +383,53 @@ def set_maintenance(call: Call) -> Answer:
 
 @route("PUT", "/v2/databases/{cluster}/install_update")
 def install_update(call: Call) -> Answer:
-    _online_cluster(call)
+    """There is never anything to install, which the real API takes without a word too."""
+    _note(call.cloud, online_cluster(call), "cluster_maintenance_perform")
     return 204, None
 
 
 @route("GET", "/v2/databases/{cluster}/ca")
 def get_ca(call: Call) -> Answer:
-    _cluster(call)
+    find_cluster(call)
     pem = call.cloud.database_authority.certificate_pem
     return 200, {"ca": {"certificate": base64.b64encode(pem.encode()).decode()}}
 
 
 @route("GET", "/v2/databases/{cluster}/events")
 def list_events(call: Call) -> Answer:
-    return 200, {"events": _cluster(call)["events"]}
+    return 200, {"events": find_cluster(call)["events"]}
 
 
 @route("GET", "/v2/databases/{cluster}/backups")
 def list_backups(call: Call) -> Answer:
-    _pg_cluster(call)
-    return 200, {"backups": []}
+    """One a day since the creation, the last seven: told of, not made."""
+    cluster = pg_cluster(call)
+    created = datetime.datetime.fromisoformat(cluster["created_at"]).timestamp()
+    days = int((call.cloud.now() - created) // _DAY)
+    backups = [
+        {"created_at": iso(created + day * _DAY), "size_gigabytes": 0.03, "incremental": False}
+        for day in range(max(1, days - 6), days + 1)
+    ]
+    return 200, {"backups": backups}
+
+
+@route("GET", "/v2/databases/{cluster}/replicas")
+def list_replicas(call: Call) -> Answer:
+    pg_cluster(call)
+    return 200, {"replicas": []}
+
+
+@route("POST", "/v2/databases/{cluster}/replicas")
+def create_replica(call: Call) -> Answer:
+    pg_cluster(call)
+    raise unprocessable("localcloud makes no read-only replicas")
 
 
 # -- settings --------------------------------------------------------------------------------------------------------
 
 
 def _valkey_cluster(call: Call) -> dict[str, Any]:
-    cluster = _online_cluster(call)
+    cluster = online_cluster(call)
     if cluster["engine"] != "valkey":
         raise unprocessable(f"not supported for {cluster['engine']} clusters")
     return cluster
@@ -389,33 +443,74 @@ def get_eviction_policy(call: Call) -> Answer:
 @route("PUT", "/v2/databases/{cluster}/eviction_policy", body={"eviction_policy": str})
 def set_eviction_policy(call: Call) -> Answer:
     cluster = _valkey_cluster(call)
-    _check_eviction_policy(call.body.get("eviction_policy", ""))
+    if call.body.get("eviction_policy") not in settings.EVICTION_POLICIES:
+        raise unprocessable(f"invalid eviction policy: {', '.join(settings.EVICTION_POLICIES)}")
     cluster["config"]["valkey_maxmemory_policy"] = call.body["eviction_policy"]
     return 204, None
 
 
-def _check_eviction_policy(policy: str) -> None:
-    if policy not in catalog.EVICTION_POLICIES:
-        raise unprocessable(f"invalid eviction policy: {', '.join(catalog.EVICTION_POLICIES)}")
-
-
 @route("GET", "/v2/databases/{cluster}/config")
 def get_config(call: Call) -> Answer:
-    return 200, {"config": _online_cluster(call)["config"]}
+    return 200, {"config": online_cluster(call)["config"]}
 
 
 @route("PATCH", "/v2/databases/{cluster}/config", body={"config": dict})
 def patch_config(call: Call) -> Answer:
-    cluster = _online_cluster(call)
+    cluster = online_cluster(call)
     call.require("config")
-    settings = catalog.ENGINE_SETTINGS[cluster["engine"]]
-    if unknown := sorted(set(call.body["config"]) - set(settings)):
-        raise unprocessable(f"invalid config: {', '.join(unknown)} unknown")
-    values = accept(settings, call.body["config"], "config", call.warnings)
-    if "valkey_maxmemory_policy" in values:
-        _check_eviction_policy(values["valkey_maxmemory_policy"])
-    cluster["config"].update(values)
+    if (problem := settings.problem(cluster["engine"], call.body["config"])) is not None:
+        raise unprocessable(f"invalid config: {problem}")
+    cluster["config"].update(call.body["config"])
     return 200, None
+
+
+def _autoscale(engine: str, given: dict[str, Any]) -> dict[str, Any]:
+    storage: dict[str, Any] = given.get("storage", {"enabled": False})
+    if engine != "pg" and storage["enabled"]:
+        raise unprocessable(f"autoscale: not supported for {engine} clusters")
+    if "enabled" not in storage:
+        raise unprocessable("autoscale: storage.enabled is required")
+    for key, low, high in (("threshold_percent", 15, 95), ("increment_gib", 10, 500)):
+        if storage["enabled"] and key not in storage:
+            raise unprocessable(f"autoscale: storage.{key} is required")
+        if key in storage and not low <= storage[key] <= high:
+            raise unprocessable(f"autoscale: storage.{key} must be from {low} to {high}")
+    return {"storage": storage}
+
+
+@route("GET", "/v2/databases/{cluster}/autoscale")
+def get_autoscale(call: Call) -> Answer:
+    return 200, {"autoscale": find_cluster(call)["autoscale"]}
+
+
+@route("PUT", "/v2/databases/{cluster}/autoscale", body=_AUTOSCALE)
+def set_autoscale(call: Call) -> Answer:
+    cluster = online_cluster(call)
+    cluster["autoscale"] = _autoscale(cluster["engine"], call.body)
+    return 204, None
+
+
+def _do_settings(given: dict[str, Any]) -> dict[str, Any]:
+    names: list[str] = given.get("service_cnames", [])
+    if len(names) > MAX_CNAMES or len(set(names)) < len(names):
+        raise unprocessable(f"service_cnames: at most {MAX_CNAMES} different names")
+    if wrong := [name for name in names if len(name) > 253 or not _HOST.fullmatch(name)]:
+        raise unprocessable(f"service_cnames: '{wrong[0]}' is not a host name")
+    return given
+
+
+@route("GET", "/v2/databases/{cluster}/do_settings")
+def get_do_settings(call: Call) -> Answer:
+    return 200, {"do_settings": {"service_cnames": [], **find_cluster(call)["do_settings"]}}
+
+
+@route("PUT", "/v2/databases/{cluster}/do_settings", body={"do_settings": {"service_cnames": [str]}})
+def set_do_settings(call: Call) -> Answer:
+    cluster = online_cluster(call)
+    if "do_settings" not in call.body:
+        raise unprocessable("do_settings is required")
+    cluster["do_settings"] = _do_settings(call.body["do_settings"])
+    return 204, None
 
 
 # -- trusted sources -------------------------------------------------------------------------------------------------
@@ -464,120 +559,12 @@ def _check_source(cloud: Cloud, kind: str, value: str) -> None:
 
 @route("GET", "/v2/databases/{cluster}/firewall")
 def get_firewall(call: Call) -> Answer:
-    return 200, {"rules": _cluster(call)["rules"]}
+    return 200, {"rules": find_cluster(call)["rules"]}
 
 
 @route("PUT", "/v2/databases/{cluster}/firewall", body={"rules": [_RULE]})
 def replace_firewall(call: Call) -> Answer:
-    cluster = _online_cluster(call)
+    cluster = online_cluster(call)
     call.require("rules")
     cluster["rules"] = _rules(call, cluster["id"], call.body["rules"])
     return 204, None
-
-
-# -- databases and users ---------------------------------------------------------------------------------------------
-
-
-@route("GET", "/v2/databases/{cluster}/dbs")
-def list_databases(call: Call) -> Answer:
-    return 200, {"dbs": [{"name": name} for name in _pg_cluster(call)["db_names"]]}
-
-
-@route("POST", "/v2/databases/{cluster}/dbs", body={"name": str})
-def create_database(call: Call) -> Answer:
-    cluster = _pg_cluster(call)
-    _online_cluster(call)
-    name = _object_name(call, "database")
-    if name in cluster["db_names"]:
-        raise unprocessable("database name is not available")
-    cluster["db_names"].append(name)
-    return 201, {"db": {"name": name}}
-
-
-def _object_name(call: Call, what: str) -> str:
-    call.require("name")
-    name: str = call.body["name"]
-    if not _OBJECT_NAME.fullmatch(name):
-        raise unprocessable(f"invalid {what} name: letters, numbers, dashes and underscores, 63 at most")
-    return name
-
-
-@route("GET", "/v2/databases/{cluster}/dbs/{name}")
-def get_database(call: Call) -> Answer:
-    if call.params["name"] not in _pg_cluster(call)["db_names"]:
-        raise not_found("database not found")
-    return 200, {"db": {"name": call.params["name"]}}
-
-
-@route("DELETE", "/v2/databases/{cluster}/dbs/{name}")
-def delete_database(call: Call) -> Answer:
-    cluster, name = _pg_cluster(call), call.params["name"]
-    if name not in cluster["db_names"]:
-        raise not_found("database not found")
-    if name == "defaultdb":
-        raise forbidden("the default database cannot be deleted")
-    cluster["db_names"].remove(name)
-    return 204, None
-
-
-def _user(call: Call, cluster: dict[str, Any]) -> dict[str, Any]:
-    for user in cluster["users"]:
-        if user["name"] == call.params["user"]:
-            return user
-    raise not_found("user not found")
-
-
-@route("GET", "/v2/databases/{cluster}/users")
-def list_users(call: Call) -> Answer:
-    return 200, {"users": [_render_user(call, user) for user in _pg_cluster(call)["users"]]}
-
-
-_USER_SETTINGS = {"pg_allow_replication": bool, "acl": [dict], "opensearch_acl": [dict], "mongo_user_settings": dict}
-
-
-@route(
-    "POST",
-    "/v2/databases/{cluster}/users",
-    body={"name": str, "settings": _USER_SETTINGS, "mysql_settings": dict, "readonly": bool},
-)
-def create_user(call: Call) -> Answer:
-    cluster = _pg_cluster(call)
-    _online_cluster(call)
-    name = _object_name(call, "user")
-    if any(user["name"] == name for user in cluster["users"]):
-        raise unprocessable("user name is not available")
-    user = {"name": name, "role": "normal", "password": _new_password()}
-    if "settings" in call.body:
-        user["settings"] = call.body["settings"]
-    cluster["users"].append(user)
-    return 201, {"user": user}
-
-
-@route("GET", "/v2/databases/{cluster}/users/{user}")
-def get_user(call: Call) -> Answer:
-    return 200, {"user": _render_user(call, _user(call, _pg_cluster(call)))}
-
-
-@route("PUT", "/v2/databases/{cluster}/users/{user}", body={"settings": _USER_SETTINGS})
-def update_user(call: Call) -> Answer:
-    user = _user(call, _pg_cluster(call))
-    call.require("settings")
-    user["settings"] = call.body["settings"]
-    return 201, {"user": _render_user(call, user)}
-
-
-@route("DELETE", "/v2/databases/{cluster}/users/{user}")
-def delete_user(call: Call) -> Answer:
-    cluster = _pg_cluster(call)
-    user = _user(call, cluster)
-    if user["role"] == "primary":
-        raise forbidden("the primary user cannot be deleted")
-    cluster["users"].remove(user)
-    return 204, None
-
-
-@route("POST", "/v2/databases/{cluster}/users/{user}/reset_auth", body={"mysql_settings": dict})
-def reset_auth(call: Call) -> Answer:
-    user = _user(call, _online_cluster(call))
-    user["password"] = _new_password()
-    return 200, {"user": user}
