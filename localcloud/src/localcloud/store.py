@@ -34,14 +34,14 @@ def empty_state() -> dict[str, Any]:
         "databases": {},
         "domains": {},  # name -> {"records": {id: record}}
         "spaces_keys": {},
-        "timers": [],  # what will happen: {at, name, args, queue}
-        "machines": [],  # "droplet:7" and the like: what stands on the host
-    }
-
         "alert_policies": {},
         "uptime_checks": {},  # with their alerts, and what each region saw
         "alerting": {},  # key of an alert -> {since, triggered}: its condition holds
         "notifications": [],  # sent, or to be sent
+        "timers": [],  # what will happen: {at, name, args, queue}
+        "machines": [],  # "droplet:7" and the like: what stands on the host
+    }
+
 
 class Store:
     """`state`, saved to `path` (0600) when one is given. Not thread-safe: the event loop owns it."""
