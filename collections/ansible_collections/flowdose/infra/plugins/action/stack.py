@@ -11,7 +11,10 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.flowdose.infra.plugins.module_utils.client import CloudError
 from ansible_collections.flowdose.infra.plugins.module_utils.resource import Cloud
-from ansible_collections.flowdose.infra.plugins.module_utils.stack import STACK_OPTIONS, Stack, render_plan
+from ansible_collections.flowdose.infra.plugins.module_utils.stack import STACK_OPTIONS, Stack
+from ansible_collections.flowdose.infra.plugins.module_utils.teardown import Teardown
+
+STATES: dict[str, type[Stack]] = {"present": Stack, "absent": Teardown}
 
 
 class ActionModule(ActionBase):
@@ -25,16 +28,25 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         super().run(tmp, task_vars)
         _dummy, options = self.validate_argument_spec(argument_spec=STACK_OPTIONS)
-        stack = Stack(Cloud.from_options(options), options["environment"], options)
+        stack = STATES[options["state"]](Cloud.from_options(options), options["environment"], options)
         check_mode = self._task.check_mode
         result: dict[str, Any] = {"changed": False}
         try:
             stack.check()
             entries = stack.plan()
+            document = stack.document()
             result["plan"] = [entry.as_dict() for entry in entries]
             changing = [entry for entry in entries if entry.changed]
-            if changing or stack.unmanaged or check_mode:
-                self._say(render_plan(stack.environment, entries))
+            if check_mode or any(entry.action != "none" for entry in entries):
+                self._say(document.as_text(Display().columns))
+            for remark in stack.remarks:
+                self._say(remark)
+            if options["expect_plan"]:
+                document.require(options["expect_plan"], options["plan_dir"], Display().columns)
+            if options["plan_dir"]:
+                document.save(options["plan_dir"])
+            stack.approve(check_mode)
+            result["plan_hash"] = document.hash
             result["changed"] = bool(changing)
             if self._task.diff:
                 result["diff"] = [entry.as_diff() for entry in changing]

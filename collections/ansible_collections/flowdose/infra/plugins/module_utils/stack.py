@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import CycleError, TopologicalSorter
@@ -14,8 +13,11 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from .applied import Applied
 from .client import CLIENT_OPTIONS, CloudError
-from .resource import HIDDEN, IRREVERSIBLE, TIMEOUT_OPTION, Cloud, Facts, PlanEntry, Resource, item_spec, show
+from .costs import read_prices
+from .plan import Plan
+from .resource import TIMEOUT_OPTION, Cloud, Facts, PlanEntry, Resource, item_spec
 from .resources.database_cluster import DatabaseCluster
 from .resources.domain import Domain
 from .resources.domain_record import DomainRecord
@@ -26,6 +28,7 @@ from .resources.spaces_bucket import SpacesBucket
 from .resources.ssh_key import SshKey
 from .resources.vpc import Vpc
 from .spaces import SPACES_OPTIONS
+from .watch import Watch
 
 KINDS: tuple[type[Resource], ...] = (
     SshKey,
@@ -47,15 +50,15 @@ STACK_OPTIONS: dict[str, dict[str, Any]] = {
     "confirm": {"type": "str"},
     "prune": {"type": "bool", "default": False},
     "unprotected": {"type": "list", "elements": "str", "default": []},
+    "empty_buckets": {"type": "bool", "default": False},
     "plan_dir": {"type": "path"},
     "expect_plan": {"type": "str"},
     "applied_file": {"type": "path"},
     **{kind.plural: {"type": "list", "elements": "dict", "default": []} for kind in KINDS},
 }
 TAG_PREFIX = "flowdose-"
+MODE: dict[str, Any] = {"state": "present", "prune": False, "unprotected": []}  # what decides beside the lists
 READERS = 12  # threads that look at what is there
-REPORT_EVERY = 5.0  # seconds between two lines about what is waited for; three times that after half a minute
-SIGNS = {"create": "+", "update": "~", "delete": "-", "unmanaged": "?"}
 
 
 class StackError(CloudError):
@@ -85,6 +88,10 @@ class Stack:
         self.data = data
         self.resources: list[Resource] = []
         self.unmanaged: list[PlanEntry] = []
+        self.pruned: list[Resource] = []
+        self.remarks: list[str] = []  # for people, to be shown below the plan
+        self.applied = Applied(None)
+        self.prices: dict[str, float] = {}
         cloud.tag = TAG_PREFIX + environment
 
     @property
@@ -97,6 +104,7 @@ class Stack:
             raise CloudError(
                 f"environment {self.environment!r} cannot be part of a tag: use letters, digits and hyphens"
             )
+        self.applied = Applied(self.data.get("applied_file"))
         failures: dict[str, CloudError] = {}
         seen: dict[tuple[Any, ...], str] = {}
         for kind in KINDS:
@@ -137,12 +145,8 @@ class Stack:
     def plan(self) -> list[PlanEntry]:
         """Look at everything that is there, at once, and compare. Changes nothing."""
         failures: dict[str, CloudError] = {}
-        tagged = [kind for kind in KINDS if kind.taggable]
-        scopes = {(type(resource), resource.scope) for resource in self.resources} | {(kind, None) for kind in tagged}
         with ThreadPoolExecutor(max_workers=READERS) as pool:
-            # No token, no API: said once, not once for everything that is declared.
-            for listed in [pool.submit(self.cloud.all, kind, scope) for kind, scope in scopes]:
-                listed.result()
+            self._look(pool)
             plans = {resource: pool.submit(resource.plan) for resource in self.resources}
             for resource, planned in plans.items():
                 try:
@@ -151,8 +155,16 @@ class Stack:
                     failures[str(resource.place)] = error
         if failures:
             raise StackError("This cannot be made as declared; nothing was changed.", failures)
-        self.unmanaged = [entry for kind in tagged for entry in self._unmanaged(kind)]
+        self._find_unmanaged()
         return self.entries
+
+    def approve(self, check_mode: bool) -> None:
+        """Refuse a plan that somebody has to agree to and nobody has. Comes after the plan was shown."""
+
+    def document(self) -> Plan:
+        """What was planned, to be read, kept and approved."""
+        mode = {key: self.data.get(key) or default for key, default in MODE.items()}
+        return Plan.of(self.environment, mode, self.resources, self.unmanaged, self.applied, self.prices)
 
     def apply(self, say: Callable[[str], None] = lambda line: None) -> None:
         """Make it so. Whatever does not depend on something that failed is finished before `StackError` is raised."""
@@ -161,6 +173,7 @@ class Stack:
         watch = Watch(self.cloud, say)
         failures: dict[Resource, BaseException] = {}
         skipped: list[Resource] = []
+        made: list[Resource] = []
         running: dict[Future[None], Resource] = {}
         pool = ThreadPoolExecutor(max_workers=max(1, min(len(self.resources), 200)))
         try:
@@ -179,10 +192,13 @@ class Stack:
                     error = future.exception()
                     if error is not None:
                         failures[resource] = error
+                    else:
+                        made.append(resource)
                     watch.ended(resource, failed=error is not None)
                 watch.report()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+            self.applied.save(made, self.resources)
         for error in failures.values():
             if not isinstance(error, CloudError):
                 raise error  # a mistake of ours: with its traceback
@@ -203,8 +219,20 @@ class Stack:
                 found.setdefault(resource.kind, {})[resource.name] = facts
         return found
 
+    def _look(self, pool: ThreadPoolExecutor) -> None:
+        """Ask for every list that will be needed, at once."""
+        scopes = {(type(resource), resource.scope) for resource in self.resources}
+        scopes |= {(kind, None) for kind in KINDS if kind.taggable}
+        prices = pool.submit(read_prices, self.cloud)
+        # No token, no API: said once, not once for everything that is declared.
+        for listed in [pool.submit(self.cloud.all, kind, scope) for kind, scope in scopes]:
+            listed.result()
+        self.prices = prices.result()
+
     def _before(self, resource: Resource) -> list[Resource]:
         """What must be done first: what it needs; and before something goes, all that needs it goes."""
+        if resource in self.pruned:
+            return [other for other in self.resources if other.state == "present"]
         if resource.state == "present" or resource.container:
             needed = {(kind.kind, name) for kind, name in resource.dependencies()}
             return [other for other in self.resources if (other.kind, str(other.desired["name"])) in needed]
@@ -215,60 +243,44 @@ class Stack:
     def _order(self) -> TopologicalSorter[Resource]:
         return TopologicalSorter({resource: self._before(resource) for resource in self.resources})
 
-    def _unmanaged(self, kind: type[Resource]) -> list[PlanEntry]:
-        """Tagged as of this environment, but not declared: reported, never touched."""
-        declared = {str(resource.desired["name"]) for resource in self.resources if resource.kind == kind.kind}
-        return [
-            PlanEntry(kind.kind, facts["name"], "unmanaged")
-            for facts in self.cloud.all(kind)
-            if self.cloud.tag in facts["tags"] and facts["name"] not in declared
-        ]
+    def _find_unmanaged(self) -> None:
+        """Tagged as of this environment, but not declared: reported; with `prune` deleted, unless it holds data."""
+        for kind in KINDS:
+            if not kind.taggable:
+                continue
+            declared = [resource for resource in self.resources if isinstance(resource, kind)]
+            for facts in self.cloud.all(kind):
+                if not self._is_ours(facts) or any(resource.matches(facts) for resource in declared):
+                    continue
+                kept = "" if not self.data.get("prune") else self._reason_not_to_prune(kind, facts)
+                if self.data.get("prune") and not kept:
+                    self.pruned.append(self._undeclared(kind, facts))
+                    self.pruned[-1].plan_deletion(facts, "not declared")
+                else:
+                    self.unmanaged.append(PlanEntry(kind.kind, facts["name"], "unmanaged", why=kept))
+        # When they are among the resources, those that were found by their name have been compared.
+        self.resources += self.pruned
 
+    def _reason_not_to_prune(self, kind: type[Resource], facts: Facts) -> str:
+        if kind.stateful:
+            return "holds data"
+        own = str(self.cloud.tag)
+        others = [tag for tag in facts["tags"] if tag.startswith(TAG_PREFIX) and not f"{tag}-".startswith(f"{own}-")]
+        return f"has the tag {', '.join(others)} too" if others else ""
 
-class Watch:
-    """Says what is being waited for, and how it ended; `say` is called from the thread that calls `report`."""
+    def _is_ours(self, facts: Facts) -> bool:
+        # Whoever writes a tag first decides on its capitals.
+        return str(self.cloud.tag).lower() in {tag.lower() for tag in facts["tags"]}
 
-    def __init__(self, cloud: Cloud, say: Callable[[str], None]) -> None:
-        self._cloud = cloud
-        self._say = say
-        self._start = self._last = cloud.monotonic()
-        self._since: dict[Resource, float] = {}
-        self._states: dict[str, str] = {}
-        self._lock = threading.Lock()
-        cloud.progress = self._progress
-
-    def _progress(self, title: str, state: str, elapsed: float) -> None:
-        with self._lock:
-            self._states[title] = state
-
-    def started(self, resource: Resource) -> None:
-        self._since[resource] = self._cloud.monotonic()
-
-    def ended(self, resource: Resource, failed: bool) -> None:
-        seconds = self._cloud.monotonic() - self._since.pop(resource)
-        with self._lock:
-            waited = self._states.pop(resource.title, None)
-        if failed:
-            self._say(f"failed: {resource.title} (after {seconds:.0f} s)")
-        elif resource.entry.changed or waited:
-            verb = {"create": "created", "update": "updated", "delete": "deleted", "none": "ready"}
-            self._say(f"{verb[resource.entry.action]}: {resource.title} ({seconds:.0f} s)")
-
-    def patience(self) -> float:
-        return REPORT_EVERY if self._last - self._start < 30 else 3 * REPORT_EVERY
-
-    def report(self) -> None:
-        now = self._cloud.monotonic()
-        if not self._since or now - self._last < self.patience():
-            return
-        self._last = now
-        with self._lock:
-            waiting = [
-                f"{resource.title} ({self._states.get(resource.title, 'working')}, {now - since:.0f} s)"
-                for resource, since in self._since.items()
-            ]
-        more = f" and {len(waiting) - 6} more" if len(waiting) > 6 else ""
-        self._say(f"{now - self._start:.0f} s, waiting for: {', '.join(waiting[:6])}{more}")
+    def _undeclared(self, kind: type[Resource], facts: Facts) -> Resource:
+        """One that is there without being in the data. Nobody has said yet that it may go."""
+        params = {key: facts[key] for key in kind.identity}
+        place = f"{kind.kind}:{facts['name']}"
+        resource = kind(self.cloud, {**params, "state": "absent", "protected": False}, place)
+        resource.protected = kind.stateful
+        if "vpc" in kind.options and facts.get("vpc_uuid"):
+            resource.desired["vpc"] = self.cloud.name_of(Vpc, facts["vpc_uuid"])  # so that it goes before that
+        return resource
 
 
 def validated(kind: type[Resource], item: dict[str, Any]) -> dict[str, Any]:
@@ -277,46 +289,3 @@ def validated(kind: type[Resource], item: dict[str, Any]) -> dict[str, Any]:
     if result.error_messages:
         raise CloudError("; ".join(result.error_messages))
     return dict(result.validated_parameters)
-
-
-def render_plan(environment: str, entries: list[PlanEntry]) -> str:
-    """The plan as text: a line of numbers, then a line for everything that would change."""
-    counts = {action: sum(entry.action == action for entry in entries) for action in (*SIGNS, "none")}
-    lines = [
-        f"Plan for {environment}: {counts['create']} to create, {counts['update']} to update, "
-        f"{counts['delete']} to delete, {counts['none']} unchanged, {counts['unmanaged']} unmanaged"
-    ]
-    rows: list[tuple[PlanEntry, str]] = []
-    for entry in entries:
-        if entry.action == "unmanaged":
-            rows.append((entry, "tagged as of this environment, but not declared: left alone"))
-        elif entry.action == "delete":
-            rows.append((entry, "all that it holds is lost" if entry.impact == IRREVERSIBLE else ""))
-        elif entry.action != "none":
-            rows.append((entry, _render_changes(entry)))
-    kinds = max((len(row[0].kind) for row in rows), default=0)
-    names = min(48, max((len(row[0].name) for row in rows), default=0))
-    for entry, text in rows:
-        impact = f"[{entry.impact}] " if entry.impact != "none" else ""
-        sign = f"{SIGNS[entry.action]} {entry.action:9}"
-        lines.append(f"  {sign} {entry.kind:{kinds}}  {entry.name:{names}}  {impact}{text}".rstrip())
-    return "\n".join(lines)
-
-
-def _render_changes(entry: PlanEntry) -> str:
-    if entry.action == "create":
-        brief = [
-            f"{change.key}={_brief(change.after)}"
-            for change in entry.changes
-            if change.key
-            in ("region", "size", "image", "engine", "version", "ip_range", "data", "droplet", "tags", "acl")
-        ]
-        return " ".join(brief)
-    return ", ".join(f"{change.key}: {_brief(change.before)} -> {_brief(change.after)}" for change in entry.changes)
-
-
-def _brief(value: Any) -> str:
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        value = ",".join(value)
-    text = HIDDEN if value == HIDDEN else show(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

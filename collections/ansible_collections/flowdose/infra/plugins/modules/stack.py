@@ -54,6 +54,10 @@ options:
     type: list
     elements: str
     default: []
+  empty_buckets:
+    description: For O(state=absent), also delete what is in the buckets that go. Otherwise one that is not empty is refused.
+    type: bool
+    default: false
   plan_dir:
     description:
       - Folder for the plan in files, also in check mode; it is created when it is missing.

@@ -33,7 +33,23 @@ CORS_NAMES = {
     "allowed_headers": "AllowedHeaders",
     "expose_headers": "ExposeHeaders",
 }
-REGION = "A bucket stays in its region. Declare one with another name and copy the objects."
+LIFECYCLE_OPTIONS: dict[str, Any] = {
+    "prefix": {"type": "str", "default": ""},
+    "expiration_days": {"type": "int"},
+    "noncurrent_expiration_days": {"type": "int"},
+    "abort_multipart_days": {"type": "int"},
+    "enabled": {"type": "bool", "default": True},
+}
+# What a rule does -> where S3 keeps the number of days
+LIFECYCLE_ACTIONS = {
+    "expiration_days": ("Expiration", "Days"),
+    "noncurrent_expiration_days": ("NoncurrentVersionExpiration", "NoncurrentDays"),
+    "abort_multipart_days": ("AbortIncompleteMultipartUpload", "DaysAfterInitiation"),
+}
+REGION = (
+    "Bucket names are shared by all customers and all regions: somebody else has this one, or you have it in another "
+    "region. A bucket stays in its region; declare one with another name and copy the objects."
+)
 
 
 class SpacesBucket(Resource):
@@ -47,9 +63,10 @@ class SpacesBucket(Resource):
         "policy": {"type": "json"},
         "cors": {"type": "list", "elements": "dict", "options": CORS_OPTIONS},
         "versioning": {"type": "bool"},
+        "lifecycle": {"type": "list", "elements": "dict", "options": LIFECYCLE_OPTIONS},
     }
-    updates: ClassVar = dict.fromkeys(("acl", "policy", "cors", "versioning"), NONE)
-    later = frozenset({"policy", "cors", "versioning"})
+    updates: ClassVar = dict.fromkeys(("acl", "policy", "cors", "versioning", "lifecycle"), NONE)
+    later = frozenset({"policy", "cors", "versioning", "lifecycle"})
     stateful = True
     findable = False  # needs the region and the Spaces key
     empty_first = False  # whether deleting it begins with deleting what is in it
@@ -62,6 +79,9 @@ class SpacesBucket(Resource):
             desired["policy"] = normalise_policy(desired["policy"])
         if "cors" in desired:
             desired["cors"] = normalise_cors(desired["cors"])
+        if "lifecycle" in desired:
+            check_lifecycle(desired["lifecycle"])
+            desired["lifecycle"] = normalise_lifecycle(desired["lifecycle"])
         return desired
 
     @classmethod
@@ -98,6 +118,11 @@ class SpacesBucket(Resource):
         if "versioning" in self.desired:
             answer = self._call("read the versioning of", "get_bucket_versioning")
             found["versioning"] = answer.get("Status") == "Enabled"
+        if "lifecycle" in self.desired:
+            absent = ("NoSuchLifecycleConfiguration",)
+            answer = self._call("read the lifecycle of", "get_bucket_lifecycle_configuration", absent=absent)
+            rules = [_lifecycle_from_s3(rule) for rule in answer["Rules"]] if answer else []
+            found["lifecycle"] = normalise_lifecycle(rules)
         return found
 
     def preflight(self, changes: dict[str, Change]) -> None:
@@ -106,7 +131,12 @@ class SpacesBucket(Resource):
 
     def create(self) -> dict[str, Any]:
         arguments: dict[str, Any] = {"ACL": self.desired["acl"]} if "acl" in self.desired else {}
-        self._call("create", "create_bucket", absent=("BucketAlreadyOwnedByYou",), **arguments)
+        try:
+            self._call("create", "create_bucket", absent=("BucketAlreadyOwnedByYou",), **arguments)
+        except CloudError as error:
+            if error.id == "BucketAlreadyExists":
+                error.hint = REGION
+            raise
         return _bucket(self.name, self.desired["region"], self.cloud.spaces.endpoint(self.desired["region"]))
 
     def update(self, changes: dict[str, Change]) -> None:
@@ -126,6 +156,12 @@ class SpacesBucket(Resource):
         if "versioning" in changes:
             status = {"Status": "Enabled" if changes["versioning"].after else "Suspended"}
             self._call("set the versioning of", "put_bucket_versioning", VersioningConfiguration=status)
+        if "lifecycle" in changes:
+            if changes["lifecycle"].after:
+                rules = {"Rules": [_lifecycle_to_s3(*rule) for rule in enumerate(changes["lifecycle"].after, 1)]}
+                self._call("set the lifecycle of", "put_bucket_lifecycle_configuration", LifecycleConfiguration=rules)
+            else:
+                self._call("remove the lifecycle of", "delete_bucket_lifecycle")
 
     def holds_objects(self) -> bool:
         """Whether there is an object in it, or a version of one."""
@@ -144,7 +180,7 @@ class SpacesBucket(Resource):
 
     def _versions(self) -> Iterator[list[dict[str, str]]]:
         """Pages of at most 1,000 versions and deletion marks, which is also what can be deleted at once."""
-        place: dict[str, str] = {}
+        place: dict[str, Any] = {}
         while True:
             page = self._call("list the objects of", "list_object_versions", **place)
             found = (page.get("Versions") or []) + (page.get("DeleteMarkers") or [])
@@ -217,3 +253,37 @@ def _from_s3(rule: dict[str, Any]) -> dict[str, Any]:
 def _to_s3(rule: dict[str, Any]) -> dict[str, Any]:
     found = {theirs: rule[ours] for ours, theirs in CORS_NAMES.items() if rule[ours]}
     return {**found, "MaxAgeSeconds": rule["max_age"]} if rule["max_age"] else found
+
+
+def check_lifecycle(rules: list[dict[str, Any]]) -> None:
+    for rule in rules:
+        place = f"the lifecycle rule for prefix {rule['prefix']!r}"
+        days = [rule[key] for key in LIFECYCLE_ACTIONS if rule.get(key) is not None]
+        if not days:
+            raise CloudError(f"{place} does nothing", hint=f"Give one of: {', '.join(LIFECYCLE_ACTIONS)}.")
+        if min(days) < 1:
+            raise CloudError(f"{place} counts days, at least 1")
+    prefixes = [rule["prefix"] for rule in rules]
+    if len(set(prefixes)) < len(prefixes):
+        raise CloudError("lifecycle has two rules for one prefix", hint="One rule can do several things.")
+
+
+def normalise_lifecycle(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The order of rules, and how they are called, means nothing."""
+    keys = ("prefix", *LIFECYCLE_ACTIONS, "enabled")
+    return sorted(({key: rule.get(key) for key in keys} for rule in rules), key=str)
+
+
+def _lifecycle_from_s3(rule: dict[str, Any]) -> dict[str, Any]:
+    found = {ours: (rule.get(action) or {}).get(unit) for ours, (action, unit) in LIFECYCLE_ACTIONS.items()}
+    # In a filter, or as older S3 had it.
+    prefix = (rule.get("Filter") or {}).get("Prefix", rule.get("Prefix")) or ""
+    return {"prefix": prefix, **found, "enabled": rule["Status"] == "Enabled"}
+
+
+def _lifecycle_to_s3(number: int, rule: dict[str, Any]) -> dict[str, Any]:
+    actions = {
+        action: {unit: rule[ours]} for ours, (action, unit) in LIFECYCLE_ACTIONS.items() if rule[ours] is not None
+    }
+    status = "Enabled" if rule["enabled"] else "Disabled"
+    return {"ID": f"rule-{number}", "Filter": {"Prefix": rule["prefix"]}, "Status": status, **actions}

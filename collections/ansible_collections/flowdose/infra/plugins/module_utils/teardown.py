@@ -1,0 +1,235 @@
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The end of an environment: what goes and in which order, what stays and why, and what must be named before it goes.
+
+What can carry a tag goes when it carries the environment's, declared or not, and stays when it does not. Everything
+else goes when it is declared, and nobody else needs it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from .client import CloudError
+from .resource import PlanEntry, Resource
+from .resources.domain import Domain
+from .resources.domain_record import DomainRecord
+from .resources.droplet import Droplet
+from .resources.firewall import Firewall
+from .resources.project import MEMBERS, Project
+from .resources.spaces_bucket import SpacesBucket
+from .resources.ssh_key import SshKey
+from .resources.vpc import Vpc
+from .stack import KINDS, READERS, Stack, StackError
+
+OF_THE_ZONE = ("NS", "SOA")  # records at its apex that a zone has from the start
+
+
+class Teardown(Stack):
+    """Takes the place of `Stack` for `state: absent`: the same data, to the opposite end."""
+
+    def __init__(self, cloud: Any, environment: str, data: dict[str, Any]) -> None:
+        super().__init__(cloud, environment, data)
+        self.kept: list[PlanEntry] = []
+        self._unnamed: list[Resource] = []  # protected, and not named
+        self._full: list[SpacesBucket] = []
+        self._unprotected = set(data.get("unprotected") or [])
+
+    @property
+    def entries(self) -> list[PlanEntry]:
+        return [resource.entry for resource in self.resources] + self.kept
+
+    def check(self) -> None:
+        super().check()
+        kinds = {kind.kind for kind in KINDS if kind.stateful}
+        for name in sorted(self._unprotected):
+            kind, _colon, rest = name.partition(":")
+            if kind not in kinds or not rest:
+                raise CloudError(
+                    f"unprotected: {name!r} is not of the form KIND:NAME",
+                    hint=f"Kinds that are protected: {', '.join(sorted(kinds))}.",
+                )
+        for resource in self.resources:
+            resource.state = "absent"
+        self.cloud.declared = set()
+
+    def plan(self) -> list[PlanEntry]:
+        """Find what there is of it. Changes nothing."""
+        with ThreadPoolExecutor(max_workers=READERS) as pool:
+            self._look(pool)
+        declared, self.resources = self.resources, []
+        failures: dict[str, CloudError] = {}
+        for kind in KINDS:
+            mine = [resource for resource in declared if isinstance(resource, kind)]
+            for found in self._tagged(kind, mine) if kind.taggable else self._by_name(mine, failures):
+                self.resources.append(found)
+        # What stays because of others, when all is known that goes.
+        for resource in list(self.resources):
+            reason = self._reason_to_keep(resource)
+            if reason:
+                self.resources.remove(resource)
+                self._keep(resource, *reason)
+        self._find_dangling()
+        if not self.resources:
+            self.remarks.append(f"Of {self.environment} there is nothing left to take down.")
+        if failures:
+            raise StackError("This cannot be taken down as declared; nothing was changed.", failures)
+        self._unnamed = [r for r in self.resources if r.protected and self._key(r) not in self._unprotected]
+        self._full = [r for r in self.resources if isinstance(r, SpacesBucket) and r.holds_objects()]
+        for bucket in self._full:
+            bucket.empty_first = True
+            bucket.entry.why += ", with all objects in it"
+        return self.entries
+
+    def approve(self, check_mode: bool) -> None:
+        """Refuse what nobody has agreed to. `plan` comes first, so that it is seen what that would be."""
+        failures: dict[str, CloudError] = {}
+        summary = f"{self.environment} was not taken down; nothing was changed."
+        if self._unnamed:
+            names = json.dumps([self._key(resource) for resource in self._unnamed])
+            summary += (
+                f"\nNot named: what is protected because it holds data. To lose it, name it in `unprotected`, for the"
+                f" playbook: -e '{{\"flowdose_unprotected\": {names}}}'"
+            )
+            failures |= {str(r.place): CloudError("it holds data and is protected") for r in self._unnamed}
+        if self._full and not self.data.get("empty_buckets"):
+            summary += (
+                "\nNot empty: buckets. Move what is needed; to lose the rest, set `empty_buckets`, for the playbook:"
+                " -e flowdose_destroy_bucket_contents=true"
+            )
+            for bucket in self._full:
+                message = "it holds objects" + (", and data and is protected" if bucket in self._unnamed else "")
+                failures[str(bucket.place)] = CloudError(message)
+        if failures:
+            raise StackError(summary, failures)
+        confirmed = self.data.get("confirm")
+        if confirmed != self.environment and (confirmed or not check_mode):
+            raise CloudError(
+                f"{self.environment} was not taken down: "
+                + (f"confirmed was {confirmed!r}" if confirmed else "nobody confirmed its name"),
+                hint=f"Answer the question with {self.environment}, or give `confirm` (-e confirm={self.environment}).",
+            )
+
+    # -- what goes
+
+    def _tagged(self, kind: type[Resource], declared: list[Resource]) -> Iterator[Resource]:
+        """All that carries the environment's tag; the tag, not the name, says whose it is."""
+        left = list(declared)
+        for facts in self.cloud.all(kind):
+            mine = self._is_ours(facts)
+            match = next((resource for resource in left if resource.matches(facts)), None)
+            if match is not None and mine:
+                left.remove(match)
+            if mine:
+                resource = match or self._undeclared(kind, facts)
+                resource.plan_deletion(facts, "the environment goes" if match else "not declared, but tagged")
+                yield resource
+            elif match is not None:
+                self._keep(match, "not tagged", f"it does not carry the tag {self.cloud.tag}: not made or adopted here")
+
+    def _by_name(self, declared: list[Resource], failures: dict[str, CloudError]) -> Iterator[Resource]:
+        for resource in declared:
+            shared = self._shared(resource)
+            if shared:
+                self._keep(resource, *shared)
+                continue
+            try:
+                resource.plan()
+            except CloudError as error:
+                failures[str(resource.place)] = error
+                continue
+            if resource.current is not None:
+                resource.plan_deletion(resource.current, "the environment goes")
+                yield resource
+
+    # -- what stays
+
+    def _shared(self, resource: Resource) -> tuple[str, str] | None:
+        """Why it belongs to others too, briefly and in a sentence; None when it does not."""
+        if isinstance(resource, SshKey) and resource.name != self.cloud.tag:
+            return "shared", f"others may use it; the environment's own would be called {self.cloud.tag}"
+        if isinstance(resource, Domain) and resource.protected and self._key(resource) not in self._unprotected:
+            return "shared", "a zone is shared by environments; records in it that are not declared stay too"
+        if isinstance(resource, Vpc) and (self.cloud.find(Vpc, resource.name) or {}).get("default"):
+            return "default network", "it is its region's default VPC, which cannot be deleted; it costs nothing"
+        if isinstance(resource, Project) and (self.cloud.find(Project, resource.name) or {}).get("is_default"):
+            return "default project", "the account's default project cannot be deleted"
+        return None
+
+    def _reason_to_keep(self, resource: Resource) -> tuple[str, str] | None:
+        if isinstance(resource, Vpc):
+            others = self._strangers(resource)
+            if others:
+                return "used by others", f"{', '.join(others)} is in it, and does not belong to this environment"
+        if isinstance(resource, Domain):
+            others = self._records_of_others(resource)
+            if others:
+                return "used by others", f"records that do not belong to this environment: {', '.join(others)}"
+        return None
+
+    def _strangers(self, vpc: Resource) -> list[str]:
+        """Members that exist and do not go. Those that were deleted a moment ago are still listed as members."""
+        members = self.cloud.client.list_all(
+            f"list the members of {vpc.title}", "vpcs.list_members", "members", vpc.existing["id"]
+        )
+        going = {(type(resource), str(resource.existing["id"])) for resource in self.resources}
+        found = []
+        for member in members:
+            for kind, prefix, _key in MEMBERS.values():
+                if member["urn"].startswith(prefix):
+                    id = member["urn"].removeprefix(prefix)
+                    there = any(str(facts["id"]) == id for facts in self.cloud.all(kind))
+                    if there and (kind, id) not in going:
+                        found.append(f"{kind.label} {member['name']}")
+                    break
+            else:
+                found.append(member["urn"])
+        return found
+
+    def _records_of_others(self, domain: Resource) -> list[str]:
+        going = {r.existing["id"] for r in self.resources if isinstance(r, DomainRecord)}
+        return [
+            f"{facts['name']} {facts['type']}"
+            for facts in self.cloud.all(DomainRecord, domain.name)
+            if facts["id"] not in going and not (facts["type"] in OF_THE_ZONE and facts["name"] == "@")
+        ]
+
+    def _find_dangling(self) -> None:
+        """Records that stay, and lead to an address that is given back: whoever gets it next gets the visitors."""
+        addresses = {r.existing["public_ipv4"]: r.title for r in self.resources if isinstance(r, Droplet)}
+        going = {r.existing["id"] for r in self.resources if isinstance(r, DomainRecord)}
+        zones = {r.scope for r in self.resources if isinstance(r, DomainRecord)}
+        zones |= {entry.name for entry in self.kept if entry.kind == Domain.kind}
+        for zone in sorted(filter(None, zones)):
+            for facts in self.cloud.all(DomainRecord, zone):
+                owner = addresses.get(facts["data"])
+                if owner and facts["id"] not in going:
+                    name = zone if facts["name"] == "@" else f"{facts['name']}.{zone}"
+                    title = f"{name} {facts['type']}"
+                    self.kept.append(PlanEntry(DomainRecord.kind, title, "keep", why="not declared"))
+                    self.remarks.append(
+                        f"record {title} stays, as it is not declared; but it leads to {facts['data']} of {owner}, "
+                        f"which goes: delete it, or whoever gets that address next answers for {name}"
+                    )
+
+    def _keep(self, resource: Resource, why: str, reason: str) -> None:
+        if not any(resource.matches(facts) for facts in self.cloud.all(type(resource), resource.scope)):
+            return  # there is nothing to keep
+        self.kept.append(PlanEntry(resource.kind, resource.name, "keep", why=why))
+        self.remarks.append(f"{resource.title} stays: {reason}")
+
+    # -- the order
+
+    def _before(self, resource: Resource) -> list[Resource]:
+        """As in `Stack`, but a firewall goes after the droplets, which it guards to their end."""
+        if isinstance(resource, Firewall):
+            return [other for other in self.resources if isinstance(other, Droplet)]
+        return [other for other in super()._before(resource) if not isinstance(other, Firewall)]
+
+    @staticmethod
+    def _key(resource: Resource) -> str:
+        return f"{resource.kind}:{resource.name}"
