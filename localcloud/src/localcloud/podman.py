@@ -310,6 +310,7 @@ class PodmanMachines:
             with self._lock:
                 spec = self._droplets.get(droplet_id)
                 expected = event["ID"] in self._expected_stops
+                self._expected_stops.add(event["ID"])  # podman may tell it twice
             if spec is not None and not expected:
                 exit_status = int(event.get("ContainerExitCode", 0))
                 threading.Thread(target=self._ended_itself, args=(spec, exit_status), daemon=True).start()

@@ -136,7 +136,7 @@ class Shop:
         days = int(seconds // 86400)
         if days < self.certificate_days:
             raise Failed(f"expires in {days} days and was not renewed: see the proxy's log")
-        return f"{days} days left"
+        return f"{days} days left" if days else f"{int(seconds // 3600)} hours left"
 
     def redirect(self, host: str) -> str:
         answer = self._ask(f"http://{host}/")
