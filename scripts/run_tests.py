@@ -122,8 +122,14 @@ QUICK = Check(
     "quick tests",
     "unit and API-only tests",
     pytest(
-        "-n", "auto", "-m", "not machines", "--ignore=tests/bench", "--ignore=tests/messages", "--contract-complete"
+        *("-n", "auto", "-m", "not machines and not faults"),
+        *("--ignore=tests/bench", "--ignore=tests/messages", "--contract-complete"),
     ),
+)
+FAULTS = Check(
+    "faults",
+    "every call of a fresh run, struck by every fault: docs/crash-recovery.md",
+    pytest("-n", "auto", "-m", "faults", "tests/faults"),
 )
 MESSAGES = Check(
     "messages",
@@ -163,7 +169,7 @@ MOLECULE = Check(
 RUNS = {
     "lint": [LINT],
     "quick": [LINT, QUICK],
-    "full": [LINT, SANITY, QUICK, MESSAGES, BENCH, FRESH, MACHINES, SITE, MOLECULE],
+    "full": [LINT, SANITY, QUICK, FAULTS, MESSAGES, BENCH, FRESH, MACHINES, SITE, MOLECULE],
     "molecule": [MOLECULE],
 }
 
