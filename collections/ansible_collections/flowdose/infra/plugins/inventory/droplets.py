@@ -245,9 +245,14 @@ def fetch(token: str, api_url: str, ca_file: str, tag: str) -> list[dict[str, An
     try:
         client = Client(token, api_url=api_url, ca_file=ca_file or None)
         query = {"tag_name": tag} if tag else {}
-        found = client.list_all("list the droplets for the inventory", "droplets.list", "droplets", **query)
+        droplets = client.list_all(
+            "list the droplets for the inventory", "droplets.list", "droplets", convert=flatten, **query
+        )
     except CloudError as error:
         raise AnsibleParserError(str(error)) from None
-    droplets = [Droplet.flatten(raw) for raw in found]
-    kept = [{key: facts[key] for key in VARIABLES} for facts in droplets]
-    return sorted(kept, key=lambda facts: (facts["name"], facts["id"]))
+    return sorted(droplets, key=lambda facts: (facts["name"], facts["id"]))
+
+
+def flatten(raw: dict[str, Any]) -> dict[str, Any]:
+    facts = Droplet.flatten(raw)
+    return {key: facts[key] for key in VARIABLES}

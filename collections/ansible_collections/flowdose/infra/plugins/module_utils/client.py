@@ -227,21 +227,32 @@ class Client:
                 return None
             raise
 
-    def list_all(self, attempted: str, operation: str, key: str, *args: Any, **query: Any) -> list[dict[str, Any]]:
-        """All objects of a paginated list, page by page at 200; the pages after the first are asked for at once."""
+    def list_all(
+        self,
+        attempted: str,
+        operation: str,
+        key: str,
+        *args: Any,
+        convert: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        **query: Any,
+    ) -> list[dict[str, Any]]:
+        """All objects of a paginated list, page by page at 200; the pages after the first are asked for at once.
 
-        def page(number: int) -> dict[str, Any]:
-            return self.call(attempted, operation, *args, per_page=PAGE_SIZE, page=number, **query)
+        `convert` is applied to each object as its page comes: of a long list, only what it returns is kept in memory.
+        """
 
-        first = page(1)
-        objects = list(first.get(key) or [])
+        def page(number: int) -> tuple[list[dict[str, Any]], int]:
+            answer = self.call(attempted, operation, *args, per_page=PAGE_SIZE, page=number, **query)
+            found = answer.get(key) or []
+            return [convert(item) for item in found] if convert else found, (answer.get("meta") or {}).get("total") or 0
+
+        objects, total = page(1)
         # The links are not followed: they name the public host, which a proxy or a stand-in is not.
-        total = (first.get("meta") or {}).get("total") or len(objects)
         pages = range(2, -(-total // PAGE_SIZE) + 1)
         if pages:
             with ThreadPoolExecutor(max_workers=PARALLEL_PAGES) as pool:
-                for answer in pool.map(page, pages):
-                    objects += answer.get(key) or []
+                for more, _ in pool.map(page, pages):
+                    objects += more
         if objects and "id" in objects[0]:
             # An object created meanwhile shifts the pages, so that one of them may be seen twice.
             objects = list({item["id"]: item for item in objects}.values())
