@@ -111,6 +111,12 @@ OVERRIDES = (
         how="new",
     ),
     Override(
+        "/components/schemas/volume_action_post_base/properties/volume_name",
+        {"type": "string"},
+        "the call by name says which volume by this key in the specification's own examples, not in its schemas",
+        how="new",
+    ),
+    Override(
         "/components/schemas/region_slug/enum",
         "atl1",
         "Atlanta opened after this list was written; the database options of the same file have it",
@@ -172,6 +178,7 @@ class _Converter:
     def __init__(self, specification: Schema, hidden: str) -> None:
         self._specification = specification
         self._hidden = hidden  # readOnly | writeOnly
+        self._entered: set[str] = set()  # references of the discriminators that are being followed
 
     def convert(self, schema: Schema, *, is_place: bool) -> Schema:
         """`is_place`: a value stands here, so its keys are closed; False within allOf, anyOf, oneOf."""
@@ -187,7 +194,9 @@ class _Converter:
         if isinstance(schema.get("additionalProperties"), dict):
             result["additionalProperties"] = self.convert(schema["additionalProperties"], is_place=True)
         if "discriminator" in schema:
-            result |= self._by_discriminator(schema["discriminator"])
+            # A base that lists its own variants, each of which contains the base, is followed once.
+            if not self._entered & set(schema["discriminator"]["mapping"].values()):
+                result |= self._by_discriminator(schema["discriminator"])
         else:
             for key in _COMPOSITIONS:
                 if key in schema:
@@ -229,6 +238,7 @@ class _Converter:
     def _by_discriminator(self, discriminator: Schema) -> Schema:
         """Choose the branch by the value of a property: else anyOf takes an MX record for a TXT record."""
         name, mapping = discriminator["propertyName"], discriminator["mapping"]
+        self._entered |= set(mapping.values())
         choices = [
             {
                 "if": {"properties": {name: {"const": value}}, "required": [name]},
@@ -236,6 +246,7 @@ class _Converter:
             }
             for value, reference in mapping.items()
         ]
+        self._entered -= set(mapping.values())
         return {"properties": {name: {"enum": sorted(mapping)}}, "required": [name], "allOf": choices}
 
 
