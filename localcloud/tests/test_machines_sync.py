@@ -312,7 +312,7 @@ def test_start_after_a_kill_asks_again_for_all_and_removes_the_rest(
 
     async def start() -> None:
         authority = Authority.create("databases")
-        resumed = Cloud(Store(tmp_path / "state.json"), VirtualClock(), authority, machines=later)
+        resumed = Cloud(Store(tmp_path / "state.json"), VirtualClock(), authority, authority, machines=later)
         resumed.resume()
         await resumed.queues.drain()
 

@@ -49,12 +49,19 @@ class Latencies:
     cluster_change: float = 120
     cluster_leaves_vpc: float = 60
     firewall: float = 3
+    load_balancer_create: float = 120
+    load_balancer_change: float = 8
+    load_balancer_leaves_vpc: float = 10
+    certificate: float = 60
+    reserved_ip_action: float = 5
+    volume_action: float = 5
 
 
 @dataclass(frozen=True)
 class Config:
     latencies: Latencies = field(default_factory=Latencies)
     droplet_limit: int = 1000
+    reserved_ip_limit: int = 100
     first_droplet_id: int = 520_000_000
     has_machines: bool = False  # only what there is a machine image for can be created
 
@@ -76,6 +83,7 @@ class Cloud:
         self,
         store: Store,
         clock: Clock,
+        authority: Authority,
         database_authority: Authority,
         config: Config | None = None,
         machines: Machines | None = None,
@@ -83,14 +91,15 @@ class Cloud:
         self.store = store
         self.clock = clock
         self.config = config or Config()
+        self.authority = authority  # signs what a public authority signs in the real world
         self.database_authority = database_authority
         self.machines = machines
         self.wake = asyncio.Event()  # a timer was set or a machine became idle
         self.queues = Queues(on_idle=self.wake.set)
         self.sync: Sync | None = None
         if machines is not None:
-            authority = database_authority
-            self.sync = Sync(machines, self.queues, authority.certificate_pem, authority.key_pem)
+            ca = database_authority
+            self.sync = Sync(machines, self.queues, ca.certificate_pem, ca.key_pem)
         self._time: float | None = None
         if not self.state["projects"]:
             self._open_account()
@@ -205,8 +214,8 @@ class Cloud:
         self, name: str, network: ipaddress.IPv4Network, first: int, key: str, wanted: int
     ) -> list[str]:
         """The next free addresses after the last one given: a freed address rests as long as possible."""
-        holders = [*self.state["droplets"].values(), *self.state["databases"].values()]
-        taken = {holder[key] for holder in holders}
+        collections = ("droplets", "databases", "load_balancers", "reserved_ips")
+        taken = {holder.get(key) for collection in collections for holder in self.state[collection].values()}
         count = network.num_addresses - 1 - first  # the last one is the broadcast address
         start = int(self.state["next_address"].get(name, 0))
         found: list[str] = []

@@ -146,6 +146,7 @@ async def serve(directory: Path, options: Options, stages: Stages) -> None:
     cloud = Cloud(
         store,
         Clock(options.speed, start=max(time.time(), store.state["time"] or 0)),
+        cloud_authority(directory),
         database_authority(directory),
         Config(first_droplet_id=520_000_000 + int(time.time()) - _IDS_EPOCH, has_machines=machines is not None),
         machines,

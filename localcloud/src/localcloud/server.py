@@ -24,17 +24,21 @@ from aiohttp import web
 from localcloud import routing
 from localcloud.api import (
     account,
+    certificates,
     database_objects,
     databases,
     domains,
     droplets,
     firewalls,
+    load_balancers,
     monitoring,
     projects,
+    reserved_ips,
     spaces_keys,
     ssh_keys,
     tags,
     uptime,
+    volumes,
     vpcs,
 )
 from localcloud.clock import VirtualClock, iso
@@ -54,17 +58,21 @@ EXCLUSIVE_SECONDS = 0.02  # real ones, that an exclusive call takes
 # Importing them registers their routes.
 HANDLERS = (
     account,
+    certificates,
     database_objects,
     databases,
     domains,
     droplets,
     firewalls,
+    load_balancers,
     monitoring,
     projects,
+    reserved_ips,
     spaces_keys,
     ssh_keys,
     tags,
     uptime,
+    volumes,
     vpcs,
 )
 

@@ -27,11 +27,15 @@ def empty_state() -> dict[str, Any]:
         "projects": {},
         "project_resources": {},  # urn -> {project_id, assigned_at}
         "vpcs": {},
-        "vpc_leavers": {},  # urn -> {vpc_id, name, created_at}: deleted, not yet deregistered
+        "vpc_leavers": {},  # urn -> {vpc_id, name, created_at, certificates}: deleted, not yet deregistered
         "droplets": {},
         "actions": {},
         "firewalls": {},
         "databases": {},
+        "load_balancers": {},
+        "certificates": {},
+        "reserved_ips": {},
+        "volumes": {},
         "domains": {},  # name -> {"records": {id: record}}
         "spaces_keys": {},
         "alert_policies": {},

@@ -53,6 +53,17 @@ def effective_droplets(state: State, firewall: dict[str, Any]) -> list[int]:
     ]
 
 
+def balanced_droplets(state: State, balancer: dict[str, Any]) -> list[int]:
+    """Ids of the droplets behind a load balancer: the named ones, or those of its network with its tag."""
+    if not balancer["tag"]:
+        return list(balancer["droplet_ids"])
+    return [
+        droplet["id"]
+        for droplet in state["droplets"].values()
+        if balancer["tag"] in droplet["tags"] and droplet["vpc_uuid"] == balancer["vpc_uuid"]
+    ]
+
+
 def _tagged_addresses(state: State, tags: Iterable[str]) -> list[str]:
     wanted = set(tags)
     tagged = [droplet for droplet in state["droplets"].values() if wanted & set(droplet["tags"])]
@@ -67,6 +78,9 @@ def _filter_rules(state: State, rules: list[dict[str, Any]], side: str) -> list[
         for droplet_id in target.get("droplet_ids", []):
             if droplet := state["droplets"].get(str(droplet_id)):
                 peers += droplet_addresses(droplet)
+        for balancer_id in target.get("load_balancer_uids", []):
+            if balancer := state["load_balancers"].get(balancer_id):
+                peers += droplet_addresses(balancer)
         peers += _tagged_addresses(state, target.get("tags", []))
         ports = "all" if rule["ports"] == "0" else rule["ports"]
         result.append(FilterRule(rule["protocol"], ports, tuple(sorted(set(peers)))))

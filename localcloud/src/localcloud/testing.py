@@ -16,12 +16,16 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from localcloud import catalog
+from localcloud.api.droplets import add_droplet
+from localcloud.api.tags import ensure_tags
+from localcloud.api.vpcs import add_vpc
 from localcloud.clock import VirtualClock
 from localcloud.cloud import Cloud, Config, Latencies, cloud_authority, database_authority, server_certificate
 from localcloud.machines import Machines
@@ -32,6 +36,9 @@ TOKEN = "dop_v1_" + "0" * 64
 READ_ONLY_TOKEN = "dop_v1_" + "1" * 64
 
 T = TypeVar("T")
+
+_SEED_VPC = "seed"
+_SEED_RANGE = "172.20.0.0/16"
 
 
 class RunningCloud:
@@ -58,6 +65,13 @@ class RunningCloud:
     def state(self) -> dict[str, Any]:
         """The cloud's state, to look at. To change it, call the API: that is what drift is."""
         return self._server.cloud.state
+
+    def seed_droplets(self, count: int, *, tags: Sequence[str] = (), name: str = "seed") -> list[int]:
+        """Put `count` active droplets `<name>-1`, ... there at once, past the account's limit; their ids.
+
+        They are in fra1, in a VPC of their own that has room for 65,000.
+        """
+        return self._in_loop(lambda: _seed_droplets(self._server.cloud, count, list(tags), name))
 
     def fault(self, call: str, **options: Any) -> None:
         """Order a fault, see `localcloud.faults.Fault`: `cloud.fault("POST /v2/droplets", status=504, effect=True)`."""
@@ -90,6 +104,37 @@ class RunningCloud:
         return future.result(60)
 
 
+def _seed_droplets(cloud: Cloud, count: int, tags: list[str], name: str) -> list[int]:
+    vpcs = cloud.state["vpcs"].values()
+    vpc = next((vpc for vpc in vpcs if vpc["name"] == _SEED_VPC), None)
+    vpc = vpc or add_vpc(cloud, _SEED_VPC, "fra1", "", _SEED_RANGE)
+    size = catalog.SIZES["s-1vcpu-1gb"]
+    names = ensure_tags(cloud, tags)
+    addresses = zip(cloud.public_addresses(count), cloud.private_addresses(vpc, count), strict=True)
+    droplets = [
+        add_droplet(
+            cloud,
+            name=f"{name}-{number}",
+            status="active",
+            locked=False,
+            region="fra1",
+            size=size.slug,
+            disk=size.disk,
+            image=catalog.BOOTABLE_IMAGE,
+            features=["droplet_agent", "private_networking"],
+            backup_policy={},
+            tags=list(names),
+            vpc_uuid=vpc["id"],
+            public_ip=public_ip,
+            private_ip=private_ip,
+            authorized_keys=[],
+            user_data="",
+        )
+        for number, (public_ip, private_ip) in enumerate(addresses, 1)
+    ]
+    return [droplet["id"] for droplet in droplets]
+
+
 @contextmanager
 def running_cloud(
     *,
@@ -109,7 +154,8 @@ def running_cloud(
     clock = VirtualClock()
     with tempfile.TemporaryDirectory(prefix="localcloud-") as name:
         directory = Path(name)
-        context = server_certificate(cloud_authority(directory), ["localhost"], ["127.0.0.1"], directory)
+        authority = cloud_authority(directory)
+        context = server_certificate(authority, ["localhost"], ["127.0.0.1"], directory)
         loop = asyncio.new_event_loop()
         started: Future[Server] = Future()
         stop = asyncio.Event()
@@ -117,7 +163,7 @@ def running_cloud(
         async def serve() -> None:
             try:
                 config = Config(latencies or Latencies(), droplet_limit, has_machines=has_machines)
-                cloud = Cloud(Store(), clock, database_authority(directory), config, machines)
+                cloud = Cloud(Store(), clock, authority, database_authority(directory), config, machines)
                 server = Server(cloud, RequestLog(), TOKEN, READ_ONLY_TOKEN, auto_advance)
                 await server.start("127.0.0.1", 0, context)
             except BaseException as error:

@@ -73,8 +73,18 @@ class Authority:
         certificate_file.chmod(0o644)
         return authority
 
-    def issue(self, names: Iterable[str], addresses: Iterable[str] = ()) -> tuple[str, str]:
-        """Issue a server certificate for DNS `names` (wildcards allowed) and IP `addresses`: (chain PEM, key PEM)."""
+    def issue(
+        self,
+        names: Iterable[str],
+        addresses: Iterable[str] = (),
+        *,
+        start: datetime.datetime | None = None,
+        validity: datetime.timedelta = LEAF_VALIDITY,
+    ) -> tuple[str, str]:
+        """Issue a server certificate for DNS `names` (wildcards allowed) and IP `addresses`: (chain PEM, key PEM).
+
+        It is valid from `start` (now) on, a little earlier if the computer's clock is behind that.
+        """
         names, addresses = list(names), list(addresses)
         key = ec.generate_private_key(ec.SECP256R1())
         alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
@@ -82,7 +92,7 @@ class Authority:
         # A common name holds 64 characters at most; clients look at the alternative names only.
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, (names + addresses)[0][:64])])
         certificate = (
-            _builder(subject, self._certificate.subject, key.public_key(), LEAF_VALIDITY)
+            _builder(subject, self._certificate.subject, key.public_key(), validity, start)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -95,17 +105,22 @@ class Authority:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, validity: datetime.timedelta
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePublicKey,
+    validity: datetime.timedelta,
+    start: datetime.datetime | None = None,
 ) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
+    start = start or now
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACKDATE)
-        .not_valid_after(now + validity)
+        .not_valid_before(min(start, now) - BACKDATE)
+        .not_valid_after(start + validity)
     )
 
 

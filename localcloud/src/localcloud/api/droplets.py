@@ -12,7 +12,7 @@ from typing import Any
 
 from localcloud import catalog
 from localcloud.api import vpcs
-from localcloud.api.actions import find_action, finish_action, render_action, start_action
+from localcloud.api.actions import actions_of, find_action, finish_action, render_action, start_droplet_action
 from localcloud.api.firewalls import render_firewall
 from localcloud.api.ssh_keys import find_key
 from localcloud.api.tags import check_tag_names, ensure_tags
@@ -22,6 +22,7 @@ from localcloud.routing import Answer, Call, route
 from localcloud.sync import effective_droplets
 
 MAX_USER_DATA = 64 * 1024
+MAX_VOLUMES = 15
 _NAME = re.compile(r"[a-zA-Z0-9]?[a-z0-9A-Z.\-]*[a-z0-9A-Z]")
 _BACKUP_POLICY = {"plan": str, "weekday": str, "hour": int}
 _WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
@@ -81,6 +82,16 @@ def render_droplet(cloud: Cloud, droplet: dict[str, Any]) -> dict[str, Any]:
                 "type": "public",
             },
         ]
+        networks["v4"] += [
+            {
+                "ip_address": reserved["ip"],
+                "netmask": str(PUBLIC_NETWORK.netmask),
+                "gateway": PUBLIC_GATEWAY,
+                "type": "public",
+            }
+            for reserved in cloud.state["reserved_ips"].values()
+            if reserved["droplet_id"] == droplet["id"]
+        ]
     if "ipv6" in droplet["features"] and droplet["status"] != "new":
         address = f"2001:db8:77::{droplet['id']:x}"
         if len(f"{droplet['id']:x}") > 4:
@@ -104,7 +115,7 @@ def render_droplet(cloud: Cloud, droplet: dict[str, Any]) -> dict[str, Any]:
         "next_backup_window": _backup_window(cloud, droplet) if backups else None,
         "snapshot_ids": [],
         "image": catalog.render_image(image),
-        "volume_ids": [],
+        "volume_ids": [v["id"] for v in cloud.state["volumes"].values() if v["droplet_id"] == droplet["id"]],
         "size": catalog.render_size(size),
         "size_slug": droplet["size"],
         "networks": networks,
@@ -144,8 +155,7 @@ def create_droplets(call: Call) -> Answer:
         raise unprocessable("creating this/these droplet(s) will exceed your droplet limit")
     if len(body.get("user_data", "").encode()) > MAX_USER_DATA:
         raise unprocessable("User data is too long: at most 64 KiB")
-    if body.get("volumes"):
-        raise unprocessable("volumes are invalid: there is none in this account")
+    volumes = _volumes(cloud, body.get("volumes", []), region, len(names))
     policy = _backup_policy(body.get("backup_policy", {}))
     keys = _authorized_keys(cloud, body.get("ssh_keys", []))
     check_tag_names(body.get("tags", []))
@@ -163,28 +173,25 @@ def create_droplets(call: Call) -> Answer:
     ]
     droplets, links = [], []
     for name, public_ip, private_ip in zip(names, public_ips, private_ips, strict=True):
-        droplet: dict[str, Any] = {
-            "id": cloud.store.next_id("droplet", cloud.config.first_droplet_id),
-            "name": name,
-            "region": region,
-            "size": size.slug,
-            "disk": size.disk,
-            "image": image.slug,
-            "status": "new",
-            "locked": True,
-            "created_at": cloud.timestamp(),
-            "features": list(features),
-            "backup_policy": policy,
-            "tags": list(tags),
-            "vpc_uuid": vpc["id"],
-            "public_ip": public_ip,
-            "private_ip": private_ip,
-            "authorized_keys": keys,
-            "user_data": body.get("user_data", ""),
-        }
-        cloud.state["droplets"][str(droplet["id"])] = droplet
-        cloud.join_project(f"do:droplet:{droplet['id']}")
-        action = start_action(cloud, droplet, "create")
+        droplet = add_droplet(
+            cloud,
+            name=name,
+            region=region,
+            size=size.slug,
+            disk=size.disk,
+            image=image.slug,
+            features=list(features),
+            backup_policy=policy,
+            tags=list(tags),
+            vpc_uuid=vpc["id"],
+            public_ip=public_ip,
+            private_ip=private_ip,
+            authorized_keys=keys,
+            user_data=body.get("user_data", ""),
+        )
+        for volume in volumes:
+            volume["droplet_id"] = droplet["id"]
+        action = start_droplet_action(cloud, droplet, "create")
         cloud.later(
             cloud.config.latencies.droplet_create, droplet_created, droplet["id"], action["id"], queues=[queue(droplet)]
         )
@@ -192,6 +199,20 @@ def create_droplets(call: Call) -> Answer:
         links.append({"id": action["id"], "rel": "create", "href": f"{call.base_url}/v2/actions/{action['id']}"})
     result = {"droplets": droplets} if several else {"droplet": droplets[0]}
     return 202, {**result, "links": {"actions": links}}
+
+
+def add_droplet(cloud: Cloud, **values: Any) -> dict[str, Any]:
+    """A droplet that is about to be made, with `values` checked before."""
+    droplet: dict[str, Any] = {
+        "id": cloud.store.next_id("droplet", cloud.config.first_droplet_id),
+        "status": "new",
+        "locked": True,
+        "created_at": cloud.timestamp(),
+        **values,
+    }
+    cloud.state["droplets"][str(droplet["id"])] = droplet
+    cloud.join_project(f"do:droplet:{droplet['id']}")
+    return droplet
 
 
 def _placement(call: Call) -> tuple[catalog.Size, catalog.Image, str]:
@@ -220,6 +241,31 @@ def _authorized_keys(cloud: Cloud, wanted: list[int | str]) -> list[str]:
     if missing := [str(item) for item, key in found if key is None]:
         raise unprocessable(f"{', '.join(missing)} are invalid key identifiers for Droplet creation.")
     return [key["public_key"] for _, key in found if key is not None]
+
+
+def _volumes(cloud: Cloud, ids: list[str], region: str, droplets: int) -> list[dict[str, Any]]:
+    volumes = []
+    for volume_id in dict.fromkeys(ids):
+        volume = cloud.state["volumes"].get(volume_id)
+        if volume is None:
+            raise unprocessable(f"volume {volume_id} does not exist")
+        check_can_attach(volume, region)
+        volumes.append(volume)
+    if volumes and droplets > 1:
+        raise unprocessable("a volume can be attached to one droplet only")
+    if len(volumes) > MAX_VOLUMES:
+        raise unprocessable(f"a droplet can have {MAX_VOLUMES} volumes at most")
+    return volumes
+
+
+def check_can_attach(volume: dict[str, Any], region: str) -> None:
+    """Whether a volume may go to a droplet in `region`."""
+    if volume["locked"]:
+        raise unprocessable("The volume already has a pending event.")
+    if volume["droplet_id"] is not None:
+        raise unprocessable("the volume is attached to a droplet already")
+    if volume["region"] != region:
+        raise unprocessable("the droplet and the volume must be in the same region")
 
 
 def _backup_policy(given: dict[str, Any]) -> dict[str, Any]:
@@ -273,7 +319,7 @@ def delete_tagged(call: Call) -> Answer:
         raise bad_request("tag_name is required")
     tagged = [d for d in call.cloud.state["droplets"].values() if call.query["tag_name"] in d["tags"]]
     for droplet in tagged:
-        _check_unlocked(droplet)
+        check_unlocked(droplet)
     for droplet in tagged:
         _delete(call.cloud, droplet)
     return 204, None
@@ -282,7 +328,7 @@ def delete_tagged(call: Call) -> Answer:
 @route("DELETE", "/v2/droplets/{droplet}")
 def delete_droplet(call: Call) -> Answer:
     droplet = _droplet(call)
-    _check_unlocked(droplet)
+    check_unlocked(droplet)
     _delete(call.cloud, droplet)
     return 204, None
 
@@ -290,7 +336,7 @@ def delete_droplet(call: Call) -> Answer:
 def _delete(cloud: Cloud, droplet: dict[str, Any]) -> None:
     """The droplet is seen, locked, until it is really gone."""
     droplet["locked"] = True
-    action = start_action(cloud, droplet, "destroy")
+    action = start_droplet_action(cloud, droplet, "destroy")
     latency = cloud.config.latencies.droplet_delete
     cloud.later(latency, droplet_deleted, droplet["id"], action["id"], queues=[queue(droplet)])
 
@@ -306,6 +352,12 @@ def droplet_deleted(cloud: Cloud, droplet_id: int, action_id: int) -> None:
     for firewall in cloud.state["firewalls"].values():
         if droplet_id in firewall["droplet_ids"]:
             firewall["droplet_ids"].remove(droplet_id)
+    for balancer in cloud.state["load_balancers"].values():
+        if droplet_id in balancer["droplet_ids"]:
+            balancer["droplet_ids"].remove(droplet_id)
+    for owned in (*cloud.state["reserved_ips"].values(), *cloud.state["volumes"].values()):
+        if owned["droplet_id"] == droplet_id:
+            owned["droplet_id"] = None
 
 
 # -- what belongs to a droplet ---------------------------------------------------------------------------------------
@@ -360,20 +412,19 @@ _OTHERS = ("resize", "rename", "enable_backups", "disable_backups", "change_back
 _NOT_OFFERED = ("snapshot", "restore", "rebuild", "change_kernel", "password_reset", "enable_private_networking")
 
 
-def _check_unlocked(droplet: dict[str, Any]) -> None:
+def check_unlocked(droplet: dict[str, Any]) -> None:
     if droplet["locked"]:
         raise unprocessable("Droplet already has a pending event.")
 
 
 def _list_actions(call: Call) -> Answer:
     droplet = _droplet(call)
-    mine = [action for action in call.cloud.state["actions"].values() if action["resource_id"] == droplet["id"]]
-    return call.page("actions", reversed(mine), render_action)
+    return call.page("actions", actions_of(call.cloud, "droplet", droplet["id"]), render_action)
 
 
 @route("GET", "/v2/droplets/{droplet}/actions/{action}")
 def get_droplet_action(call: Call) -> Answer:
-    action = find_action(call.cloud, call.params["action"], _droplet(call)["id"])
+    action = find_action(call.cloud, call.params["action"], ("droplet", _droplet(call)["id"]))
     return 200, {"action": render_action(action)}
 
 
@@ -404,7 +455,7 @@ def _start(call: Call, droplet: dict[str, Any]) -> dict[str, Any]:
         raise unprocessable(f"localcloud does not offer the action {kind}.")
     if kind not in (*_POWER, *_OTHERS):
         raise unprocessable(f"The action type '{kind}' is not valid.")
-    _check_unlocked(droplet)
+    check_unlocked(droplet)
     needed = _NEEDS_STATUS.get(kind)
     if needed and droplet["status"] != needed:
         wrong = {"off": "Droplet is currently running. Please power it off.", "active": "Droplet is not running."}
@@ -412,7 +463,7 @@ def _start(call: Call, droplet: dict[str, Any]) -> dict[str, Any]:
         raise unprocessable(message)
     change = _prepare(kind, droplet, body)
     droplet["locked"] = True
-    action = start_action(cloud, droplet, kind)
+    action = start_droplet_action(cloud, droplet, kind)
     latencies = cloud.config.latencies
     seconds = latencies.droplet_resize if kind == "resize" else latencies.droplet_action
     if kind in _POWER and cloud.machines is not None:

@@ -65,6 +65,9 @@ def _checked_rule(call: Call, rule: dict[str, Any], side: str) -> dict[str, Any]
         except ValueError:
             raise unprocessable(f"address '{address}' is invalid") from None
     _check_droplets(call.cloud, target.get("droplet_ids", []))
+    balancers = call.cloud.state["load_balancers"]
+    if missing := [uid for uid in target.get("load_balancer_uids", []) if uid not in balancers]:
+        raise unprocessable(f"load balancer {', '.join(missing)} does not exist")
     if "tags" in target:
         target["tags"] = require_tags(call.cloud, target["tags"])
     return {"protocol": protocol, "ports": _ports(protocol, rule.get("ports", "")), side: target}

@@ -27,7 +27,16 @@ ENVIRONMENTS = ("Development", "Staging", "Production")
 _BODY = {"name": str, "description": str, "purpose": str, "environment": str}
 _UPDATE = {**_BODY, "is_default": bool}
 # kind in a URN -> collection of the state
-_ASSIGNABLE = {"droplet": "droplets", "dbaas": "databases", "domain": "domains", "space": None}
+_ASSIGNABLE = {
+    "droplet": "droplets",
+    "dbaas": "databases",
+    "domain": "domains",
+    "loadbalancer": "load_balancers",
+    "floatingip": "reserved_ips",
+    "volume": "volumes",
+    "space": None,
+}
+_PATHS = {"dbaas": "databases", "space": "spaces", "loadbalancer": "load_balancers", "floatingip": "floating_ips"}
 
 
 def _project(call: Call) -> dict[str, Any]:
@@ -129,7 +138,7 @@ def delete_project(call: Call) -> Answer:
 
 def _self_link(call: Call, urn: str) -> str:
     _, kind, id = urn.split(":", 2)
-    path = {"dbaas": "databases", "space": "spaces"}.get(kind, f"{kind}s")
+    path = _PATHS.get(kind, f"{kind}s")
     return f"{call.base_url}/v2/{path}/{id}"
 
 

@@ -14,7 +14,7 @@ from localcloud.routing import Answer, Call, route
 
 _NAME = re.compile(r"[a-zA-Z0-9_\-:]{1,255}")
 # resource_type of the API -> collection of the state
-_TAGGABLE = {"droplet": "droplets", "database": "databases"}
+_TAGGABLE = {"droplet": "droplets", "database": "databases", "volume": "volumes"}
 
 
 def check_tag_names(names: list[str]) -> None:
@@ -46,15 +46,14 @@ def _tag(call: Call) -> str:
 
 def _render(call: Call, name: str) -> dict[str, Any]:
     resources: dict[str, Any] = {"count": 0}
-    for collection in ("droplets", "databases"):
+    for collection in _TAGGABLE.values():
         ids = [item["id"] for item in call.cloud.state[collection].values() if name in item["tags"]]
         resources[collection] = {"count": len(ids)}
         resources["count"] += len(ids)
         if ids:
             uri = f"{call.base_url}/v2/{collection}/{ids[-1]}"
             resources[collection]["last_tagged_uri"] = resources["last_tagged_uri"] = uri
-    for collection in ("volumes", "volume_snapshots"):
-        resources[collection] = {"count": 0}
+    resources["volume_snapshots"] = {"count": 0}
     return {"name": name, "resources": resources}
 
 
@@ -81,9 +80,13 @@ def delete_tag(call: Call) -> Answer:
     name = _tag(call)
     state = call.cloud.state
     del state["tags"][name.lower()]
-    for item in [*state["droplets"].values(), *state["databases"].values(), *state["firewalls"].values()]:
-        if name in item["tags"]:
-            item["tags"].remove(name)
+    for collection in (*_TAGGABLE.values(), "firewalls"):
+        for item in state[collection].values():
+            if name in item["tags"]:
+                item["tags"].remove(name)
+    for balancer in state["load_balancers"].values():
+        if balancer["tag"] == name:
+            balancer["tag"] = ""
     return 204, None
 
 

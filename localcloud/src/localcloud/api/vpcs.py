@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from localcloud import catalog
@@ -50,7 +50,7 @@ def vpc_for_member(cloud: Cloud, vpc_id: str | None, region: str) -> dict[str, A
     for vpc in cloud.state["vpcs"].values():
         if vpc["region"] == region and vpc["default"]:
             return vpc
-    return _create(cloud, f"default-{region}", region, "", _free_range(cloud))
+    return add_vpc(cloud, f"default-{region}", region, "", _free_range(cloud))
 
 
 def members(cloud: Cloud, vpc_id: str) -> Iterator[dict[str, str]]:
@@ -62,14 +62,29 @@ def members(cloud: Cloud, vpc_id: str) -> Iterator[dict[str, str]]:
     for cluster in cloud.state["databases"].values():
         if cluster["private_network_uuid"] == vpc_id:
             yield {"urn": f"do:dbaas:{cluster['id']}", "name": cluster["name"], "created_at": cluster["created_at"]}
+    for balancer in cloud.state["load_balancers"].values():
+        if balancer["vpc_uuid"] == vpc_id:
+            urn = f"do:loadbalancer:{balancer['id']}"
+            yield {"urn": urn, "name": balancer["name"], "created_at": balancer["created_at"]}
     for urn, leaver in cloud.state["vpc_leavers"].items():
         if leaver["vpc_id"] == vpc_id:
             yield {"urn": urn, "name": leaver["name"], "created_at": leaver["created_at"]}
 
 
-def leave(cloud: Cloud, urn: str, vpc_id: str, name: str, created_at: str, seconds: float, queue: str) -> None:
-    """A deleted member stays registered for a while: until then its network cannot be deleted."""
-    cloud.state["vpc_leavers"][urn] = {"vpc_id": vpc_id, "name": name, "created_at": created_at}
+def leave(
+    cloud: Cloud,
+    urn: str,
+    vpc_id: str,
+    name: str,
+    created_at: str,
+    seconds: float,
+    queue: str,
+    *,
+    certificates: Iterable[str] = (),
+) -> None:
+    """A deleted member stays registered for a while: until then its network and its certificates cannot be deleted."""
+    leaver = {"vpc_id": vpc_id, "name": name, "created_at": created_at, "certificates": list(certificates)}
+    cloud.state["vpc_leavers"][urn] = leaver
     cloud.later(seconds, left, urn, queues=[queue])
 
 
@@ -78,7 +93,7 @@ def left(cloud: Cloud, urn: str) -> None:
     cloud.state["vpc_leavers"].pop(urn, None)
 
 
-def _create(cloud: Cloud, name: str, region: str, description: str, ip_range: str) -> dict[str, Any]:
+def add_vpc(cloud: Cloud, name: str, region: str, description: str, ip_range: str) -> dict[str, Any]:
     vpc_id = str(uuid.uuid4())
     vpc = {
         "id": vpc_id,
@@ -145,7 +160,7 @@ def create_vpc(call: Call) -> Answer:
     _check_description(call)
     check_region(body["region"], f"Region {body['region']} is not valid")
     ip_range = _check_range(cloud, body["ip_range"]) if body.get("ip_range") else _free_range(cloud)
-    return 201, {"vpc": _create(cloud, body["name"], body["region"], body.get("description", ""), ip_range)}
+    return 201, {"vpc": add_vpc(cloud, body["name"], body["region"], body.get("description", ""), ip_range)}
 
 
 @route("GET", "/v2/vpcs/{vpc}")
