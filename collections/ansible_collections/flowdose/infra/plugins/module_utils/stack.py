@@ -18,14 +18,18 @@ from .client import CLIENT_OPTIONS, CloudError
 from .costs import read_prices
 from .plan import Plan
 from .resource import TIMEOUT_OPTION, Cloud, Facts, PlanEntry, Resource, item_spec
+from .resources.certificate import Certificate
 from .resources.database_cluster import DatabaseCluster
 from .resources.domain import Domain
 from .resources.domain_record import DomainRecord
 from .resources.droplet import Droplet
 from .resources.firewall import Firewall
+from .resources.load_balancer import LoadBalancer
 from .resources.project import Project
+from .resources.reserved_ip import ReservedIp
 from .resources.spaces_bucket import SpacesBucket
 from .resources.ssh_key import SshKey
+from .resources.volume import Volume
 from .resources.vpc import Vpc
 from .spaces import SPACES_OPTIONS
 from .watch import Watch
@@ -34,10 +38,14 @@ KINDS: tuple[type[Resource], ...] = (
     SshKey,
     Vpc,
     Droplet,
+    Volume,
+    ReservedIp,
     Firewall,
     DatabaseCluster,
     SpacesBucket,
     Domain,
+    Certificate,
+    LoadBalancer,
     DomainRecord,
     Project,
 )

@@ -93,6 +93,16 @@ options:
     type: list
     elements: dict
     default: []
+  volumes:
+    description: Volumes, each with the options of M(flowdose.infra.volume).
+    type: list
+    elements: dict
+    default: []
+  reserved_ips:
+    description: Reserved IPs, each with the options of M(flowdose.infra.reserved_ip).
+    type: list
+    elements: dict
+    default: []
   firewalls:
     description: Firewalls, each with the options of M(flowdose.infra.firewall).
     type: list
@@ -110,6 +120,16 @@ options:
     default: []
   domains:
     description: Domains, each with the options of M(flowdose.infra.domain).
+    type: list
+    elements: dict
+    default: []
+  certificates:
+    description: Certificates, each with the options of M(flowdose.infra.certificate).
+    type: list
+    elements: dict
+    default: []
+  load_balancers:
+    description: Load balancers, each with the options of M(flowdose.infra.load_balancer).
     type: list
     elements: dict
     default: []
