@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any, NamedTuple
 
 # -- regions ---------------------------------------------------------------------------------------------------------
@@ -97,6 +98,7 @@ SIZES = {
 }
 
 
+@cache  # what is rendered is shared: pages of droplets are full of it
 def render_size(size: Size) -> dict[str, Any]:
     return {
         "slug": size.slug,
@@ -113,6 +115,7 @@ def render_size(size: Size) -> dict[str, Any]:
     }
 
 
+@cache
 def render_region(slug: str) -> dict[str, Any]:
     is_open = slug in OPEN_REGIONS
     return {
@@ -157,6 +160,7 @@ def find_image(id_or_slug: int | str) -> Image | None:
     return next((image for image in IMAGES.values() if str(image.id) == str(id_or_slug)), None)
 
 
+@cache
 def render_image(image: Image) -> dict[str, Any]:
     return {
         "id": image.id,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import re
+from functools import cache
 from typing import Any
 
 from localcloud import catalog
@@ -67,12 +68,12 @@ def render_droplet(cloud: Cloud, droplet: dict[str, Any]) -> dict[str, Any]:
     networks: dict[str, list[dict[str, Any]]] = {"v4": [], "v6": []}
     if droplet["status"] != "new":
         # A droplet that is being made has no address yet.
-        vpc = ipaddress.IPv4Network(cloud.state["vpcs"][droplet["vpc_uuid"]]["ip_range"])
+        netmask, gateway = _netmask_and_gateway(cloud.state["vpcs"][droplet["vpc_uuid"]]["ip_range"])
         networks["v4"] = [
             {
                 "ip_address": droplet["private_ip"],
-                "netmask": str(vpc.netmask),
-                "gateway": str(vpc[1]),
+                "netmask": netmask,
+                "gateway": gateway,
                 "type": "private",
             },
             {
@@ -123,6 +124,12 @@ def render_droplet(cloud: Cloud, droplet: dict[str, Any]) -> dict[str, Any]:
         "tags": droplet["tags"],
         "vpc_uuid": droplet["vpc_uuid"],
     }
+
+
+@cache
+def _netmask_and_gateway(ip_range: str) -> tuple[str, str]:
+    network = ipaddress.IPv4Network(ip_range)
+    return str(network.netmask), str(network[1])
 
 
 def _backup_window(cloud: Cloud, droplet: dict[str, Any]) -> dict[str, str]:
@@ -374,6 +381,20 @@ def list_firewalls(call: Call) -> Answer:
 def list_neighbors(call: Call) -> Answer:
     _droplet(call)
     return 200, {"droplets": []}
+
+
+@route("GET", "/v2/droplets/{droplet}/backups/policy")
+def get_backup_policy(call: Call) -> Answer:
+    droplet = _droplet(call)
+    if "backups" not in droplet["features"]:
+        return 200, {"policy": {"droplet_id": droplet["id"], "backup_enabled": False}}
+    policy = {**droplet["backup_policy"], "window_length_hours": 4, "retention_period_days": 28}
+    if policy["plan"] == "daily":
+        del policy["weekday"]
+        policy["retention_period_days"] = 7
+    window = _backup_window(call.cloud, droplet)
+    record = {"droplet_id": droplet["id"], "backup_enabled": True, "backup_policy": policy}
+    return 200, {"policy": {**record, "next_backup_window": window}}
 
 
 @route("GET", "/v2/droplets/{droplet}/{what}")
