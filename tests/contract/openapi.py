@@ -57,6 +57,12 @@ class Override:
 
 OVERRIDES = (
     Override(
+        "/components/schemas/droplet_action/properties/type/enum",
+        "change_backup_policy",
+        "the specification describes this action, with an example, but its list of types lacks it",
+        how="append",
+    ),
+    Override(
         "/components/schemas/tags_resource/properties/resources/items/properties/resource_type/enum",
         "database",
         "database clusters are tagged by this call too; the list of types was not brought up to date",
