@@ -31,8 +31,8 @@ options:
   size:
     description:
       - Slug of the size. Required when it does not exist yet.
-      - A difference shuts the droplet down, resizes it without its disk, so that it can be made smaller again, and
-        starts it.
+      - A difference shuts the droplet down, resizes it, and starts it again, which takes some minutes. A run that was
+        interrupted meanwhile is finished by the next one.
     type: str
   image:
     description: Slug of the image, or the id of an image of your own. Required when it does not exist yet.
@@ -54,6 +54,23 @@ options:
   backups:
     description: Whether DigitalOcean makes backups.
     type: bool
+  backup_policy:
+    description: When backups are made. What is not named in it is left as it is. Implies O(backups=true).
+    type: dict
+    suboptions:
+      plan:
+        description: How often.
+        type: str
+        required: true
+        choices: [daily, weekly]
+      weekday:
+        description: On which day, with V(weekly).
+        type: str
+        choices: [SUN, MON, TUE, WED, THU, FRI, SAT]
+      hour:
+        description: In which hour (UTC) the window of four hours starts.
+        type: int
+        choices: [0, 4, 8, 12, 16, 20]
   ipv6:
     description: Whether it has an IPv6 address. Can be switched on, not off.
     type: bool
@@ -64,6 +81,12 @@ options:
     description: Whether it runs.
     type: bool
     default: true
+  resize_disk:
+    description:
+      - Whether the disk grows too when O(size) changes. That cannot be undone, as a disk is never made smaller.
+      - Without it, the droplet can be resized back.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -167,10 +190,19 @@ droplet:
       returned: always
       type: int
       sample: 2
+    disk:
+      description: Its disk in GB.
+      returned: always
+      type: int
+      sample: 80
     vpc:
       description: Name of its VPC.
       returned: when O(vpc) is given
       type: str
+    backup_policy:
+      description: When backups are made; empty without backups.
+      returned: when O(backup_policy) is given
+      type: dict
 """
 
 from ansible_collections.flowdose.infra.plugins.module_utils.resource import run

@@ -121,6 +121,11 @@ droplets:
       returned: always
       type: int
       sample: 2
+    disk:
+      description: Its disk in GB.
+      returned: always
+      type: int
+      sample: 80
 """
 
 from ansible_collections.flowdose.infra.plugins.module_utils.info import run_info

@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from ..catalog import check_image, check_region, check_size
+from ..actions import ACTION_TIMEOUT, carry_out
+from ..catalog import Size, check_image, check_region, check_size
 from ..client import CloudError
-from ..resource import IRREVERSIBLE, NONE, POWER_OFF, Change, Cloud, Facts, Resource
+from ..resource import IRREVERSIBLE, NONE, POWER_OFF, Change, Cloud, Facts, Resource, suggest
 from .ssh_key import SshKey
 from .vpc import Vpc
 
@@ -19,7 +20,12 @@ REPLACE = (
     "A droplet is not replaced, because its disk would be lost. Declare one with another name, move to it, "
     "and delete the old one (state: absent)."
 )
-ACTION_TIMEOUT = 1200.0  # seconds; a resize moves the droplet
+POLICY_OPTIONS: dict[str, Any] = {
+    "plan": {"type": "str", "required": True, "choices": ["daily", "weekly"]},
+    "weekday": {"type": "str", "choices": ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]},
+    "hour": {"type": "int", "choices": [0, 4, 8, 12, 16, 20]},
+}
+USER_DATA_LIMIT = 64 * 1024  # bytes
 SHUTDOWN_TIMEOUT = 60.0  # seconds for its system to end by itself
 
 
@@ -37,14 +43,20 @@ class Droplet(Resource):
         "tags": {"type": "list", "elements": "str"},
         "monitoring": {"type": "bool"},
         "backups": {"type": "bool"},
+        "backup_policy": {"type": "dict", "options": POLICY_OPTIONS},
         "ipv6": {"type": "bool"},
         "user_data": {"type": "str", "no_log": True},
         "powered": {"type": "bool", "default": True},
+        "resize_disk": {"type": "bool", "default": False},
     }
-    updates: ClassVar = {"tags": NONE, "backups": NONE, "ipv6": NONE, "size": POWER_OFF, "powered": POWER_OFF}
+    updates: ClassVar = {
+        **dict.fromkeys(("name", "tags", "backups", "backup_policy", "ipv6"), NONE),
+        **dict.fromkeys(("size", "powered"), POWER_OFF),
+    }
     # ssh_keys and user_data matter at creation only, and cannot be read back.
     immutable: ClassVar = {"region": REPLACE, "image": REPLACE, "vpc": REPLACE, "monitoring": REPLACE}
     required_for_create = ("region", "size", "image")
+    not_sent: ClassVar = ("vpc", "ssh_keys", "powered", "resize_disk")  # as they are, when it is created
     references: ClassVar = {"vpc": Vpc, "ssh_keys": SshKey}
     taggable = "droplet"
     delete_impact = IRREVERSIBLE
@@ -54,6 +66,15 @@ class Droplet(Resource):
     def normalise(cls, desired: Facts) -> Facts:
         if not re.fullmatch(r"[a-zA-Z0-9]([a-zA-Z0-9.\-]*[a-zA-Z0-9])?", desired["name"]):
             raise CloudError("the name of a droplet is a host name: letters, digits, hyphens and dots")
+        if len(desired.get("user_data", "").encode()) > USER_DATA_LIMIT:
+            raise CloudError("user_data is longer than 64 KiB")
+        if "backup_policy" in desired:
+            policy = {key: value for key, value in desired["backup_policy"].items() if value is not None}
+            if not desired.setdefault("backups", True):
+                raise CloudError("backup_policy goes with backups: true")
+            if policy["plan"] == "daily" and "weekday" in policy:
+                raise CloudError("backup_policy.weekday goes with plan weekly")
+            desired["backup_policy"] = policy
         if "tags" in desired:
             desired["tags"] = normalise_tags(desired["tags"])
         return desired
@@ -81,6 +102,7 @@ class Droplet(Resource):
             "ipv6": "ipv6" in features,
             "memory": raw.get("memory"),
             "vcpus": raw.get("vcpus"),
+            "disk": raw.get("disk"),
         }
 
     @classmethod
@@ -89,13 +111,25 @@ class Droplet(Resource):
         return facts["status"] in ("active", "off") and not facts["locked"]
 
     def details(self, facts: Facts) -> Facts:
-        if "vpc" not in self.desired:
-            return {}
-        return {"vpc": self.cloud.name_of(Vpc, facts["vpc_uuid"])}
+        found: Facts = {}
+        if "vpc" in self.desired:
+            found["vpc"] = self.cloud.name_of(Vpc, facts["vpc_uuid"])
+        if "backup_policy" in self.desired:
+            found["backup_policy"] = self._backup_policy(facts) if facts["backups"] else {}
+        return found
+
+    def impact(self, change: Change) -> str:
+        if change.key == "powered" and change.after:
+            return NONE
+        if change.key == "size" and self.desired.get("resize_disk"):
+            return IRREVERSIBLE
+        return super().impact(change)
 
     def same(self, key: str, wanted: Any, found: Any) -> bool:
         if key == "image" and (not found or found.isdigit() != wanted.isdigit()):
             return True  # the slug has moved on to a newer image, and the droplet's own image has only an id left
+        if key == "backup_policy":  # what is not named in it is not compared
+            return all((found or {}).get(name) == value for name, value in wanted.items())
         if key == "tags":
             return {tag.lower() for tag in wanted} == {tag.lower() for tag in found}
         return super().same(key, wanted, found)
@@ -116,11 +150,23 @@ class Droplet(Resource):
             check_image(self.cloud, self.desired["image"], region)
         if "size" in changes:
             check_size(self.cloud, self.desired["size"], region)
-        if "ipv6" in changes and changes["ipv6"].after is False and self.current:
-            raise self.fail("ipv6 cannot be switched off again", hint="Remove `ipv6: false`, or replace the droplet.")
+        if self.current is None:
+            return
+        if "ipv6" in changes and changes["ipv6"].after is False:
+            raise self.fail("ipv6 cannot be switched off again", hint=f"Remove `ipv6: false` from the data. {REPLACE}")
+        if "size" in changes:
+            # Refused here and not by the API, for which it would be shut down first.
+            disks = {size["slug"]: size["disk"] for size in Size.fetch(self.cloud)}
+            if disks[self.desired["size"]] < (self.current["disk"] or 0):
+                fitting = [slug for slug, disk in disks.items() if disk >= self.current["disk"]]
+                raise self.fail(
+                    f"its disk has {self.current['disk']} GB, and size {self.desired['size']} only "
+                    f"{disks[self.desired['size']]} GB: a disk cannot be made smaller",
+                    hint=suggest(self.desired["size"], fitting),
+                )
 
     def create(self) -> dict[str, Any]:
-        body = {key: self.desired[key] for key in self.desired if key not in ("vpc", "ssh_keys", "powered")}
+        body = {key: self.desired[key] for key in self.desired if key not in self.not_sent}
         if self.desired["image"].isdigit():
             body["image"] = int(self.desired["image"])
         if "vpc" in self.desired:
@@ -130,21 +176,15 @@ class Droplet(Resource):
         return self.client.call(f"create {self.title}", "droplets.create", body=body)["droplet"]
 
     def update(self, changes: dict[str, Change]) -> None:
-        for key in ("backups", "ipv6"):
-            if key in changes:
-                wanted = changes[key].after
-                self._action(("enable_" if wanted else "disable_") + key, lambda facts: facts[key] == wanted)  # noqa: B023
+        if "name" in changes:
+            self._action("rename", lambda facts: bool(facts["name"] == self.name), name=self.name)
+        if changes.keys() & {"backups", "backup_policy"}:
+            self._set_backups(self.desired["backups"])
+        if "ipv6" in changes:
+            self._action("enable_ipv6", lambda facts: bool(facts["ipv6"]))
         powered = self.desired.get("powered", True)
         if "size" in changes:
-            size = changes["size"].after
-            self._power_off()
-            try:
-                # Without `disk`, so that the droplet can be made smaller again.
-                self._action("resize", lambda facts: facts["size"] == size, size=size)
-            finally:
-                # Also after a failure: better the old size than a shop that is down.
-                if powered:
-                    self._power_on()
+            self._resize(changes["size"].after, powered)
         elif "powered" in changes:
             if powered:
                 self._power_on()
@@ -154,11 +194,33 @@ class Droplet(Resource):
     def delete(self, facts: Facts) -> None:
         self.client.call(f"delete {self.title}", "droplets.destroy", facts["id"])
 
+    def _resize(self, size: str, power_on: bool) -> None:
+        try:
+            self._power_off()
+            # Without `disk` it can be made smaller again.
+            disk = self.desired.get("resize_disk", False)
+            self._action("resize", lambda facts: facts["size"] == size, size=size, disk=disk)
+        except CloudError as failure:
+            # Better the old size than a shop that is down.
+            if power_on:
+                try:
+                    self._power_on()
+                except CloudError as second:
+                    raise CloudError(
+                        f"{failure}\nNor could it be switched on again: {second}",
+                        attempted=f"resize {self.title}",
+                        hint="It may be off. Run again: that switches it on, and resizes it if that is still to do.",
+                    ) from failure
+            raise
+        if power_on:
+            self._power_on()
+
     def _power_on(self) -> None:
-        self._action("power_on", lambda facts: facts["status"] == "active")
+        if self._seen()["status"] != "active":
+            self._action("power_on", lambda facts: facts["status"] == "active")
 
     def _power_off(self) -> None:
-        if self.existing["status"] == "off":
+        if self._seen()["status"] == "off":
             return
         try:
             self._action("shutdown", lambda facts: facts["status"] == "off", timeout=SHUTDOWN_TIMEOUT)
@@ -168,44 +230,53 @@ class Droplet(Resource):
             # Its system does not listen.
             self._action("power_off", lambda facts: facts["status"] == "off")
 
+    def _seen(self) -> Facts:
+        """As it is now, not as it was planned with: an earlier action may have failed halfway."""
+        raw = self.read(self.existing)
+        if raw is None:
+            raise self.fail("it does not exist any more", hint="Run again to create it.")
+        return self.flatten(raw)
+
+    def _set_backups(self, enabled: bool) -> None:
+        policy = {"backup_policy": self.desired["backup_policy"]} if "backup_policy" in self.desired else {}
+        if not enabled:
+            self._action("disable_backups", lambda facts: not facts["backups"])
+        elif not self.existing["backups"]:
+            self._action("enable_backups", lambda facts: bool(facts["backups"]), **policy)
+        else:
+            self._action("change_backup_policy", self._has_policy, **policy)
+
+    def _has_policy(self, facts: Facts) -> bool:
+        return self.same("backup_policy", self.desired["backup_policy"], self._backup_policy(facts))
+
+    def _backup_policy(self, facts: Facts) -> Facts:
+        attempted = f"read the backup policy of {self.title}"
+        found = self.client.call(attempted, "droplets.get_backup_policy", facts["id"])["policy"]
+        return found.get("backup_policy") or {}
+
     def _action(
         self, type: str, reached: Callable[[Facts], bool], timeout: float = ACTION_TIMEOUT, **arguments: Any
     ) -> None:
-        """Start an action; wait until it has ended and the droplet has become what it was meant to."""
         droplet = self.existing["id"]
         doing = type.replace("_", " ")
-        attempted = f"{doing} of {self.title}" if type.startswith(("enable_", "disable_")) else f"{doing} {self.title}"
-
-        def observe() -> Facts:
-            raw = self.read({"id": droplet})
-            if raw is None:
-                raise CloudError("it does not exist any more", attempted=attempted)
-            return self.flatten(raw)
+        of = " of" if type.startswith(("enable_", "disable_", "change_")) else ""
+        attempted = f"{doing}{of} {self.title}"
 
         def send() -> dict[str, Any]:
             body = {"type": type, **arguments}
             return self.client.call(attempted, "droplet_actions.post", droplet, body=body)["action"]
 
-        def look() -> dict[str, Any] | None:
-            facts = observe()
-            return {"id": None} if facts["locked"] or reached(facts) else None
+        def read() -> Facts | None:
+            raw = self.read({"id": droplet})
+            return self.flatten(raw) if raw else None
 
-        action = self.cloud.settle(send, look)
+        def follow(action: int) -> dict[str, Any] | None:
+            found = self.client.find(f"follow: {attempted}", "actions.get", action)
+            return found and found["action"]
 
-        def done(facts: Facts) -> bool:
-            if reached(facts) and self.ready(facts):
-                return True
-            if action["id"] and not facts["locked"]:
-                ended = self.client.call(f"follow: {attempted}", "actions.get", action["id"])["action"]
-                if ended["status"] == "errored":
-                    raise CloudError(
-                        "the action ended with status errored",
-                        attempted=attempted,
-                        hint=f"See the history of droplet {droplet} in the control panel, then run again.",
-                    )
-            return False
-
-        self.current = self.cloud.wait(self.title, observe, done, lambda facts: doing, timeout)
+        self.current = carry_out(
+            self, attempted, send=send, read=read, reached=reached, follow=follow, doing=doing, timeout=timeout
+        )
 
 
 def normalise_tags(tags: list[str]) -> list[str]:
