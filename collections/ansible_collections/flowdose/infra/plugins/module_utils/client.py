@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import collections
 import json
+import math
 import random
 import re
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 from operator import attrgetter
@@ -40,9 +41,15 @@ CLIENT_OPTIONS: dict[str, dict[str, Any]] = {
 PAGE_SIZE = 200  # the API's maximum; its default is 20
 ATTEMPTS = 5  # of a request that can safely be sent again; 0.5 + 1 + 2 + 4 s between them at most
 CONNECT_ATTEMPTS = 3  # fewer: somebody who mistyped the address waits for the answer
-PATIENCE = 300.0  # seconds that one request waits in all for rate limits before it gives up
+PATIENCE = 300.0  # seconds that one request waits in all for rate limits, or for what is busy, before it gives up
+BUSY_PAUSE = 3.0  # seconds before asking again something that is busy
+IN_FLIGHT = 32  # requests at the same time; what waits for a resource to become ready holds none of them
+RESERVE = 250  # requests left of the hour's when they begin to be spaced out, instead of all being refused at zero
 CONNECT_TIMEOUT, READ_TIMEOUT = 10, 60  # seconds; azure-core's own default is 300 s each
 PARALLEL_PAGES = 8
+READINGS = 5  # of a list that changes while its pages are read
+# Refusals of something that another action still has a hold of: the same request succeeds when that has ended.
+BUSY = re.compile(r"pending event|processes previous actions")
 CERTIFICATE_REFUSED = "CERTIFICATE_VERIFY_FAILED"  # in OpenSSL's messages
 
 # Sent twice they have the effect of being sent once. PATCH is among them because every PATCH here sets values.
@@ -52,7 +59,8 @@ TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 HINTS = {
     401: "The token was refused. Check the option `token` or DIGITALOCEAN_TOKEN, and that the token belongs to the API "
     "at `api_url` (localcloud's token stands in .localcloud/credentials.json).",
-    403: "The token is valid but not allowed to do this. Give it the scopes for this resource.",
+    403: "The token is valid but not allowed to do this: it may be one that only reads. Use one with write access, or "
+    "give it the scopes for this resource.",
     429: "The rate limit of the token (250 requests a minute, 5,000 an hour) is used up, perhaps by another program "
     "with the same token. Wait and run again: what was done stays done.",
 }
@@ -62,7 +70,8 @@ class CloudError(Exception):
     """Something could not be done. Says what was attempted, what came back, and what to do about it.
 
     `status`, `id`, `message` and `request_id` are the API's own when it answered. `ambiguous`: the request may have had
-    its effect although no success came back. `transient`: it may well succeed later. Never contains the token.
+    its effect although no success came back. `repeated`: it was sent before, so that what is refused may be the second
+    sending only. `transient`: it may well succeed later. Never contains the token.
     """
 
     def __init__(
@@ -75,6 +84,7 @@ class CloudError(Exception):
         request_id: str | None = None,
         hint: str | None = None,
         ambiguous: bool = False,
+        repeated: bool = False,
         transient: bool = False,
     ) -> None:
         super().__init__(message)
@@ -85,6 +95,7 @@ class CloudError(Exception):
         self.request_id = request_id
         self.hint = hint
         self.ambiguous = ambiguous
+        self.repeated = repeated
         self.transient = transient or status in TRANSIENT
 
     def __str__(self) -> str:
@@ -112,35 +123,41 @@ class CloudError(Exception):
 
 
 class RateLimiter:
-    """At most `count` requests in any `period` seconds, over all threads."""
+    """At most `count` requests in any `period` seconds, over all threads; who asks first goes first."""
 
     def __init__(
         self, count: int, period: float, sleep: Callable[[float], None], monotonic: Callable[[], float]
     ) -> None:
-        self._sent: collections.deque[float] = collections.deque(maxlen=count)
+        self._turns: collections.deque[float] = collections.deque(maxlen=count)  # past ones, and those given away
         self._period = period
         self._paused_until = 0.0
+        self._spacing = 0.0
         self._sleep = sleep
         self._monotonic = monotonic
         self._lock = threading.Lock()
 
     def acquire(self) -> None:
-        """Wait until one more request may be sent, and count it."""
-        while True:
-            with self._lock:
-                now = self._monotonic()
-                allowed = self._paused_until
-                if len(self._sent) == self._sent.maxlen:
-                    allowed = max(allowed, self._sent[0] + self._period)
-                if now >= allowed:
-                    self._sent.append(now)
-                    return
-            self._sleep(allowed - now)
+        """Wait until one more request may be sent."""
+        with self._lock:
+            turn = max(self._monotonic(), self._paused_until)
+            if self._turns:
+                turn = max(turn, self._turns[-1] + self._spacing)
+            if len(self._turns) == self._turns.maxlen:
+                turn = max(turn, self._turns[0] + self._period)
+            self._turns.append(turn)
+        # Somebody may be told to pause while this one waits.
+        while (wait := max(turn, self._paused_until) - self._monotonic()) > 0:
+            self._sleep(wait)
 
     def pause(self, seconds: float) -> None:
         """Nobody sends for this long: the API said so to one of us."""
         with self._lock:
             self._paused_until = max(self._paused_until, self._monotonic() + seconds)
+
+    def space_out(self, seconds: float) -> None:
+        """From now on at least so much time between two requests."""
+        with self._lock:
+            self._spacing = seconds
 
 
 class Client:
@@ -188,11 +205,17 @@ class Client:
         self.monotonic = monotonic
         self._limiter = RateLimiter(250, 60, sleep, monotonic)
         self._ssh_key_limiter = RateLimiter(10, 60, sleep, monotonic)
+        self._in_flight = threading.BoundedSemaphore(IN_FLIGHT)
+        self._closed = False
         self._pydo: Any = None
         self._pydo_lock = threading.Lock()
 
     def __repr__(self) -> str:
         return f"Client({self.api_url})"
+
+    def close(self) -> None:
+        """No request leaves any more, whatever thread still wants to send one."""
+        self._closed = True
 
     def call(self, attempted: str, operation: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """One operation of pydo, by its name such as `droplets.create`; the decoded answer, {} when it has no body.
@@ -241,37 +264,53 @@ class Client:
         `convert` is applied to each object as its page comes: of a long list, only what it returns is kept in memory.
         """
 
-        def page(number: int) -> tuple[list[dict[str, Any]], int]:
+        def page(number: int) -> tuple[dict[Any, dict[str, Any]], int]:
             answer = self.call(attempted, operation, *args, per_page=PAGE_SIZE, page=number, **query)
-            found = answer.get(key) or []
-            return [convert(item) for item in found] if convert else found, (answer.get("meta") or {}).get("total") or 0
+            found = {_identity(item): convert(item) if convert else item for item in answer.get(key) or []}
+            return found, (answer.get("meta") or {}).get("total") or 0
 
-        objects, total = page(1)
-        # The links are not followed: they name the public host, which a proxy or a stand-in is not.
-        pages = range(2, -(-total // PAGE_SIZE) + 1)
-        if pages:
-            with ThreadPoolExecutor(max_workers=PARALLEL_PAGES) as pool:
-                for more, _ in pool.map(page, pages):
-                    objects += more
-        if objects and "id" in objects[0]:
-            # An object created meanwhile shifts the pages, so that one of them may be seen twice.
-            objects = list({item["id"]: item for item in objects}.values())
-        return objects
+        previous: Set[Any] | None = None
+        for _reading in range(READINGS):
+            objects, total = page(1)
+            # The links are not followed: they name the public host, which a proxy or a stand-in is not. Nor is a page
+            # taken to be as long as was asked for.
+            pages = range(2, -(-total // (len(objects) or PAGE_SIZE)) + 1)
+            if pages:
+                with ThreadPoolExecutor(max_workers=PARALLEL_PAGES) as pool:
+                    for more, counted in pool.map(page, pages):
+                        objects |= more
+                        total = max(total, counted)
+            # What is created between two pages moves others on, so that they are seen twice; what is deleted moves
+            # them up, so that one is not seen, and would be created again. Then all is read once more, until nothing
+            # is missing or nothing changes.
+            if len(objects) >= total or objects.keys() == previous:
+                return list(objects.values())
+            previous = objects.keys()
+        raise CloudError(
+            f"the list was different in each of {READINGS} readings, and none was complete",
+            attempted=attempted,
+            hint="Something creates and deletes all the time. Run again when it has ended.",
+            transient=True,
+        )
 
     def _connected(self) -> Any:
         with self._pydo_lock:
             if self._pydo is None:
                 try:
                     import pydo
+                    import requests
                 except ImportError as error:
                     raise CloudError(
                         f"The Python package pydo is missing in {sys.executable}: {error}.",
                         hint="Install it there (pip install pydo), or let the task run with the project's own Python.",
                     ) from error
                 options: dict[str, Any] = {"connection_verify": self.ca_file} if self.ca_file else {}
+                session = requests.Session()  # azure-core's own keeps ten connections
+                session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=IN_FLIGHT))
                 self._pydo = pydo.Client(
                     self._token,
                     endpoint=self.api_url,
+                    session=session,
                     retry_policy=_Pipeline(self),
                     connection_timeout=CONNECT_TIMEOUT,
                     read_timeout=READ_TIMEOUT,
@@ -311,34 +350,39 @@ class _Pipeline:
         limiters = client._limiters(method, urlsplit(request.http_request.url).path)
         waited = 0.0
         attempt = 0
+        repeated = False  # an earlier sending may have had its effect
         while True:
             attempt += 1
             for limiter in limiters:
                 limiter.acquire()
             try:
-                answer = self.next.send(request)
-            except ServiceRequestError as error:
-                # The request did not leave, so any method may be sent again.
-                if attempt >= CONNECT_ATTEMPTS or CERTIFICATE_REFUSED in str(error):
-                    raise self._unreachable(error) from error
-                client.sleep(backoff(attempt))
-                continue
-            except ServiceResponseError as error:
-                failure = CloudError(
-                    f"the connection broke before an answer came ({client._clean(_root_cause(error))})",
-                    hint="Run again: what was done stays done.",
-                    ambiguous=True,
-                    transient=True,
-                )
-                if attempt >= ATTEMPTS or not repeatable:
-                    raise failure from error
+                with client._in_flight:
+                    if client._closed:
+                        raise CloudError("this run was interrupted", hint="Run again: what was done stays done.")
+                    answer = self.next.send(request)
+            except (ServiceRequestError, ServiceResponseError) as error:
+                if never_left(error):
+                    # So any method may be sent again.
+                    if attempt >= CONNECT_ATTEMPTS or CERTIFICATE_REFUSED in str(error):
+                        raise self._unreachable(error) from error
+                else:
+                    if attempt >= ATTEMPTS or not repeatable:
+                        raise CloudError(
+                            f"the connection broke before an answer came ({client._clean(_root_cause(error))})",
+                            hint="Run again: what was done stays done.",
+                            ambiguous=True,
+                            transient=True,
+                        ) from error
+                    repeated = True
                 client.sleep(backoff(attempt))
                 continue
 
             response = answer.http_response
+            client._limiter.space_out(spacing(response.headers))
             if response.status_code < 400:
                 return answer
             failure = self._refused(response, method)
+            failure.repeated = repeated
             if failure.status == 429:
                 # Not processed, so safe for every method. Attempts are not counted, only the time that goes by.
                 delay = retry_after(response.headers)
@@ -347,9 +391,13 @@ class _Pipeline:
                 if waited + delay > PATIENCE:
                     raise failure
                 waited += delay
-                for limiter in limiters:
-                    limiter.pause(delay)
+                # The narrowest limit is the one that was hit; those who hit the other one are told so themselves.
+                limiters[0].pause(delay)
+            elif failure.status in (409, 422) and BUSY.search(failure.message) and waited < PATIENCE:
+                waited += BUSY_PAUSE
+                client.sleep(BUSY_PAUSE)
             elif failure.transient and repeatable and attempt < ATTEMPTS:
+                repeated = True
                 client.sleep(backoff(attempt))
             else:
                 raise failure
@@ -396,7 +444,8 @@ def retry_after(headers: Any) -> float | None:
     """
     try:
         if headers.get("retry-after"):
-            return max(0.0, float(headers["retry-after"]))
+            seconds = float(headers["retry-after"])
+            return None if math.isnan(seconds) else max(0.0, seconds)
         if headers.get("ratelimit-reset") and headers.get("date"):
             now = parsedate_to_datetime(headers["date"]).timestamp()
             return max(1.0, float(headers["ratelimit-reset"]) - now)
@@ -405,21 +454,57 @@ def retry_after(headers: Any) -> float | None:
     return None
 
 
+def spacing(headers: Any) -> float:
+    """Seconds between two requests, so that what is left of the hour's limit lasts: 0 while there is enough of it.
+
+    In a sliding window requests come free as fast as they were used, which is `limit` in 3600 seconds at most.
+    """
+    try:
+        limit, left = int(headers["ratelimit-limit"]), int(headers["ratelimit-remaining"])
+    except (KeyError, ValueError):
+        return 0.0
+    return 3600 / limit if limit > RESERVE > left else 0.0
+
+
+def never_left(error: Exception) -> bool:
+    """Whether a connection failed before the request was sent, so that it cannot have had an effect.
+
+    azure-core's own distinction is not enough: it takes a TLS connection that breaks after the request for one that was
+    never made.
+    """
+    from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
+
+    kinds = (ConnectTimeoutError, NewConnectionError, ProxyError)
+    return any(isinstance(cause, kinds) or CERTIFICATE_REFUSED in str(cause) for cause in _causes(error))
+
+
 def backoff(attempt: int) -> float:
     """Seconds before the next try: 0.5, 1, 2, 4, 8 at most, with jitter so that threads do not come back together."""
     longest = min(8.0, 0.5 * 2 ** (attempt - 1))
     return longest * (0.5 + random.random() / 2)  # noqa: S311
 
 
-def _root_cause(error: BaseException) -> str:
-    """The innermost reason of requests' nested exceptions, as one short line without addresses of objects."""
+def _identity(item: dict[str, Any]) -> Any:
+    """What the API knows an object by."""
+    return next((item[key] for key in ("id", "urn", "access_key", "ip", "slug", "name") if item.get(key)), str(item))
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The nested exceptions of azure-core, requests and urllib3, from the outermost to the innermost."""
+    causes = [error]
     while True:
         inner = getattr(error, "inner_exception", None) or getattr(error, "reason", None)
         if not isinstance(inner, BaseException):
             inner = next((arg for arg in error.args if isinstance(arg, BaseException)), None)
-        if inner is None or inner is error:
-            break
+        if inner is None or any(inner is cause for cause in causes):
+            return causes
+        causes.append(inner)
         error = inner
-    text = " ".join(str(error).split())
+
+
+def _root_cause(error: BaseException) -> str:
+    """The innermost reason, as one short line without addresses of objects."""
+    innermost = _causes(error)[-1]
+    text = " ".join(str(innermost).split())
     # urllib3 puts the object or the address first, which the message says already.
-    return re.sub(r"^(<.*?>|HTTPS?Connection\(.*?\)): ", "", text) or type(error).__name__
+    return re.sub(r"^(<.*?>|HTTPS?Connection\(.*?\)): ", "", text) or type(innermost).__name__

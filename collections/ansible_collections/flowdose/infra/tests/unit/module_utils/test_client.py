@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +19,9 @@ from ansible_collections.flowdose.infra.plugins.module_utils.client import (
     RateLimiter,
     backoff,
     retry_after,
+    spacing,
 )
+from localcloud.cloud import cloud_authority, server_certificate
 
 DROPLET = {"name": "one", "region": "fra1", "size": "s-1vcpu-1gb", "image": "debian-13-x64"}
 
@@ -63,6 +69,77 @@ def test_a_broken_connection_after_a_post_is_ambiguous(account: Any) -> None:
         account.client().call("create droplet one", "droplets.create", body=DROPLET)
     assert caught.value.ambiguous
     assert len(account.client().list_all("list", "droplets.list", "droplets")) == 1
+
+
+@contextlib.contextmanager
+def torn_server(directory: Path) -> Iterator[tuple[str, list[bytes]]]:
+    """Speaks TLS and takes each request; what comes back is no TLS, as when something between the two breaks it."""
+    context = server_certificate(cloud_authority(directory), ["localhost"], ["127.0.0.1"], directory)
+    requests: list[bytes] = []
+
+    def serve(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                plain, _address = listener.accept()
+                connection = context.wrap_socket(plain, server_side=True)
+                requests.append(connection.recv(65536))
+                with socket.socket(fileno=connection.detach()) as torn:
+                    torn.sendall(b"\0" * 64)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}", requests
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_tls_connection_that_breaks_after_the_request_is_ambiguous(account: Any, tmp_path: Path) -> None:
+    """azure-core takes it for one that was never made, and a droplet would be made twice."""
+    with torn_server(tmp_path) as (url, requests):
+        client = Client(account.server.token, api_url=url, ca_file=str(tmp_path / "ca.pem"), sleep=lambda seconds: None)
+        with pytest.raises(CloudError) as caught:
+            client.call("create droplet one", "droplets.create", body=DROPLET)
+        assert (len(requests), caught.value.ambiguous, caught.value.transient) == (1, True, True)
+        with pytest.raises(CloudError, match="the connection broke before an answer came"):
+            client.call("list the regions", "regions.list")
+        assert len(requests) == 1 + 5
+
+
+def test_what_is_refused_for_a_second_sending_says_so(account: Any) -> None:
+    account.server.fault("DELETE /v2/domains/example.test", status=504, effect=True)
+    client = account.client()
+    client.call("create domain", "domains.create", body={"name": "example.test"})
+    with pytest.raises(CloudError) as caught:
+        client.call("delete domain", "domains.delete", "example.test")
+    assert (caught.value.status, caught.value.repeated) == (404, True)
+    with pytest.raises(CloudError) as caught:
+        client.call("delete domain", "domains.delete", "example.test")
+    assert (caught.value.status, caught.value.repeated) == (404, False)
+
+
+def test_what_another_action_has_a_hold_of_is_waited_for(account: Any) -> None:
+    client = account.client()
+    droplet = client.call("create droplet one", "droplets.create", body=DROPLET)["droplet"]["id"]
+    start = account.server.clock.now()
+    answer = client.call("name it", "droplet_actions.post", droplet, body={"type": "rename", "name": "two"})
+    assert answer["action"]["type"] == "rename"
+    assert account.server.clock.now() - start >= 40, "until it is made"
+    assert {entry["status"] for entry in account.server.requests} == {202, 422, 201}
+
+
+def test_but_not_for_ever(account: Any) -> None:
+    account.server.fault("POST /v2/droplets", status=422, message="Droplet already has a pending event.", count=1000)
+    start = account.server.clock.now()
+    with pytest.raises(CloudError, match="pending event"):
+        account.client().call("create droplet one", "droplets.create", body=DROPLET)
+    assert 300 <= account.server.clock.now() - start < 400
+
+
+def test_an_interrupted_run_sends_nothing_more(account: Any) -> None:
+    client = account.client()
+    client.close()
+    with pytest.raises(CloudError, match="interrupted"):
+        client.list_all("list the regions", "regions.list", "regions")
+    assert account.asked() == []
 
 
 @pytest.mark.parametrize("fault", [{"status": 502}, {"status": 503}, {"reset": "before"}, {"reset": "after"}])
@@ -116,6 +193,60 @@ def test_all_pages_are_read(account: Any) -> None:
     found = client.list_all("list the domains", "domains.list", "domains")
     assert {domain["name"] for domain in found} == names
     assert account.asked(before) == ["GET /v2/domains"] * 2
+
+
+class Pages:
+    """A list whose pages are `length` long, whatever is asked for; `changes` happen before the page of that number."""
+
+    def __init__(self, names: list[str], length: int, changes: dict[int, list[str]] | None = None) -> None:
+        self.names = names
+        self.length = length
+        self.changes = changes or {}
+        self.asked: list[int] = []
+
+    def call(self, attempted: str, operation: str, *, page: int, per_page: int) -> dict[str, Any]:
+        self.asked.append(page)
+        self.names = self.changes.pop(page, self.names)
+        start = (page - 1) * self.length
+        items = [{"name": name} for name in self.names[start : start + self.length]]
+        return {"tags": items, "meta": {"total": len(self.names)}}
+
+    def read(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        monkeypatch.setattr(client, "call", self.call)
+        monkeypatch.setattr("ansible_collections.flowdose.infra.plugins.module_utils.client.PARALLEL_PAGES", 1)
+        return [item["name"] for item in client.list_all("list the tags", "tags.list", "tags")]
+
+
+NAMES = [f"tag-{number:02}" for number in range(60)]
+
+
+def test_pages_may_be_shorter_than_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = Pages(NAMES, 25)
+    assert pages.read(Client("token"), monkeypatch) == NAMES
+    assert pages.asked == [1, 2, 3]
+
+
+def test_what_moves_on_while_pages_are_read_is_listed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = Pages(NAMES, 25, {2: ["new", *NAMES]})
+    found = pages.read(Client("token"), monkeypatch)
+    assert sorted(found) == ["new", *NAMES]
+    assert pages.asked == [1, 2, 3, 1, 2, 3], "the first page was read before there was a new one"
+
+
+def test_what_moves_up_while_pages_are_read_is_not_overlooked(monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = Pages(NAMES, 25, {2: NAMES[1:]})
+    assert sorted(pages.read(Client("token"), monkeypatch)) == NAMES[1:]
+
+
+def test_a_total_that_is_never_reached_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some lists count what they do not show."""
+
+    def call(*arguments: Any, **query: Any) -> dict[str, Any]:
+        return {"tags": [{"name": "a"}] if query["page"] == 1 else [], "meta": {"total": 2}}
+
+    client = Client("token")
+    monkeypatch.setattr(client, "call", call)
+    assert client.list_all("list the tags", "tags.list", "tags") == [{"name": "a"}]
 
 
 def test_wrong_token(account: Any) -> None:
@@ -199,6 +330,48 @@ def test_the_limiter_counts_in_a_sliding_window() -> None:
     assert now[0] == 221
 
 
+def test_who_asks_first_goes_first() -> None:
+    """Each has its turn from the moment of asking, so that nobody is overtaken for ever."""
+    now = [0.0]
+    waits: list[float] = []
+    limiter = RateLimiter(1, 60, waits.append, lambda: now[0])
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) < 3:
+            limiter.acquire()  # others ask while the first ones still wait
+        now[0] = max(now[0], 60.0 * len(waits))
+
+    limiter._sleep = sleep
+    limiter.acquire()
+    limiter.acquire()
+    assert waits == [60, 120, 180]
+
+
+def test_the_end_of_the_hours_limit_is_spaced_out() -> None:
+    assert spacing({"ratelimit-limit": "5000", "ratelimit-remaining": "4000"}) == 0
+    assert spacing({"ratelimit-limit": "5000", "ratelimit-remaining": "249"}) == pytest.approx(0.72)
+    assert spacing({"ratelimit-limit": "5000"}) == 0
+    assert spacing({"ratelimit-limit": "many", "ratelimit-remaining": "0"}) == 0
+    now = [0.0]
+    limiter = RateLimiter(250, 60, lambda seconds: now.__setitem__(0, now[0] + seconds), lambda: now[0])
+    limiter.space_out(0.72)
+    for _request in range(5):
+        limiter.acquire()
+    assert now[0] == pytest.approx(4 * 0.72)
+
+
+def test_an_hour_of_requests_is_never_refused(account: Any) -> None:
+    """The 5,001st within an hour would be, without a word on how long."""
+    client = account.client()
+    start = account.server.clock.now()
+    server = account.server._server
+    server._limits[account.server.token]._hour.extend(start - 3599 + 0.72 * number for number in range(4990))
+    for _request in range(40):
+        client.call("list the regions", "regions.list")
+    assert {entry["status"] for entry in account.server.requests} == {200}
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
@@ -207,6 +380,7 @@ def test_the_limiter_counts_in_a_sliding_window() -> None:
         ({"ratelimit-reset": "1767225500", "date": "Thu, 01 Jan 2026 00:00:00 GMT"}, 1.0),
         ({"ratelimit-reset": "1767225660"}, None),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "nan"}, None),
         ({}, None),
     ],
 )
