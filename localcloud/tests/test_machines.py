@@ -19,6 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from localcloud.machines import ClusterSpec, DnsRecord, DropletSpec, FilterRule, MachineError, VpcSpec
+from localcloud.machines import ClusterSpec, DnsRecord, DropletSpec, FilterRule, MachineError, PoolSpec, VpcSpec
 from localcloud.podman import PodmanMachines
 from localcloud.tls import Authority
 
@@ -338,8 +339,15 @@ def test_postgresql_has_a_certificate_for_both_names(cloud: Cloud) -> None:
         tls_to_postgresql("10.77.0.31", "pg.db.localcloud.test", Authority.create("other").certificate_pem)
 
 
-def psql(cloud: Cloud, statement: str, user: str = "doadmin", sslmode: str = "require") -> str:
-    service = f"host=10.77.0.31 port=25060 dbname=defaultdb user={user} sslmode={sslmode}"
+def psql(
+    cloud: Cloud,
+    statement: str,
+    user: str = "doadmin",
+    sslmode: str = "require",
+    port: int = 25060,
+    database: str = "defaultdb",
+) -> str:
+    service = f"host=10.77.0.31 port={port} dbname={database} user={user} sslmode={sslmode}"
     quoted = PASSWORD.replace("'", "'\\''")
     return cloud.inside("cluster-pg", f"PGPASSWORD='{quoted}' psql '{service}' -Atc \"{statement}\"")
 
@@ -359,7 +367,9 @@ def test_users_databases_and_settings_of_postgresql(cloud: Cloud) -> None:
         cloud.machines.create_database("pg", "shop")
     assert psql(cloud, "SELECT datdba::regrole FROM pg_database WHERE datname = 'shop'") == "doadmin"
     assert psql(cloud, "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'odd%'") == "1"
-    cloud.machines.configure_cluster("pg", {"work_mem": "12MB", "max_connections": "33"})
+    cloud.machines.configure_cluster(
+        replace(cloud.cluster("pg", 31, 25060, "doadmin"), settings={"work_mem": "12MB", "max_connections": "33"})
+    )
     assert psql(cloud, "SELECT current_setting('work_mem'), current_setting('max_connections')") == "12MB|33"
     cloud.machines.delete_cluster_user("pg", 'odd"name')
     cloud.machines.delete_database("pg", "shop")
@@ -383,8 +393,60 @@ def test_valkey_asks_for_tls_and_the_password(cloud: Cloud) -> None:
     login = 'AUTH default "' + PASSWORD.replace("\\", "\\\\").replace('"', '\\"') + '"'
     assert valkey(cloud, "PING")[0].startswith("-NOAUTH")
     assert valkey(cloud, login, "PING") == ["+OK", "+PONG"]
-    cloud.machines.configure_cluster("valkey", {"maxmemory-policy": "allkeys-lru"})
+    changed = replace(
+        cloud.cluster("valkey", 32, 25061, "default"), settings={"maxmemory-policy": "allkeys-lru"}, memory_mib=2048
+    )
+    cloud.machines.configure_cluster(changed)
     assert valkey(cloud, login, "CONFIG GET maxmemory-policy")[1].endswith("allkeys-lru")
+    assert valkey(cloud, login, "CONFIG GET maxmemory")[1].endswith(str(1536 * 2**20))
+
+
+def test_connection_pools_of_postgresql(cloud: Cloud) -> None:
+    cloud.machines.set_cluster_user("pg", "shop", PASSWORD)
+    plain = cloud.cluster("pg", 31, 25060, "doadmin")
+    pools = (PoolSpec("web", "transaction", 2, "defaultdb", "shop"), PoolSpec("any-one", "session", 3, "defaultdb"))
+    cloud.machines.configure_cluster(replace(plain, pools=pools))
+
+    def ask(pool: str, user: str, sslmode: str = "require") -> str:
+        return psql(cloud, "SELECT session_user", user, sslmode, port=25061, database=pool)
+
+    assert eventually(lambda: ask("web", "shop") == "shop")
+    assert ask("any-one", "doadmin") == "doadmin"
+    assert "FATAL" in ask("web", "doadmin")  # it is the other user's
+    assert "FATAL" in ask("any-one", "postgres")
+    assert "FATAL" in ask("nowhere", "shop")
+    assert "SSL required" in ask("web", "shop", sslmode="disable")
+    cloud.machines.configure_cluster(replace(plain, pools=pools[1:]))
+    assert eventually(lambda: "FATAL" in ask("web", "shop"))
+    assert ask("any-one", "shop") == "shop"
+
+
+def test_a_resized_postgresql_has_its_new_memory_its_data_and_its_pools(cloud: Cloud) -> None:
+    psql(cloud, "CREATE TABLE kept AS SELECT 1 AS number")
+    pool = PoolSpec("web", "session", 2, "defaultdb")
+    bigger = replace(cloud.cluster("pg", 31, 25060, "doadmin"), memory_mib=256, pools=(pool,))
+    cloud.machines.configure_cluster(bigger)
+    assert psql(cloud, "SHOW shared_buffers") == "64MB"
+    assert eventually(lambda: psql(cloud, "SELECT number FROM kept", port=25061, database="web") == "1")
+    cloud.machines.configure_cluster(replace(bigger, memory_mib=1024, pools=()))
+    assert psql(cloud, "SHOW shared_buffers") == "128MB"
+
+
+def test_what_machines_use_is_measured(cloud: Cloud) -> None:
+    first = cloud.machines.measure()
+    burning = subprocess.Popen(
+        ["podman", "exec", f"localcloud-droplet-{WEB_1}", "timeout", "3", "sh", "-c", "while :; do :; done"]
+    )
+    burning.wait()
+    found = cloud.machines.measure()
+    busy, idle = found[f"droplets:{WEB_1}"], found[f"droplets:{WEB_2}"]
+    assert busy["cpu"] > idle["cpu"] + 10
+    assert 0 < busy["memory_utilization_percent"] < 100
+    assert 0 < first[f"droplets:{WEB_1}"]["disk_utilization_percent"] < 100
+    assert {"load_1", "load_15", "public_inbound_bandwidth", "private_outbound_bandwidth"} <= set(busy)
+    assert set(found["databases:pg"]) == {
+        *("cpu_alerts", "load_15_alerts", "memory_utilization_alerts", "disk_utilization_alerts")
+    }
 
 
 def test_only_trusted_sources_reach_a_cluster(cloud: Cloud) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from localcloud.clock import VirtualClock
 from localcloud.cloud import Cloud
-from localcloud.machines import FilterRule, MachineError, NoMachines, VpcSpec
+from localcloud.machines import FilterRule, MachineError, NoMachines, PoolSpec, VpcSpec
 from localcloud.store import Store, empty_state
 from localcloud.sync import _quoted, zones
 from localcloud.testing import RunningCloud, running_cloud
@@ -198,10 +198,30 @@ def test_cluster_reaches_the_machines(api: Api, cloud: RunningCloud, machines: R
     assert spec.host == cluster["connection"]["host"]
     assert spec.admin_password == cluster["connection"]["password"]
     assert spec.settings["maxmemory-policy"] == "noeviction"
-    assert machines.named("configure_cluster")[0][1]["maxmemory-policy"] == "allkeys-lru"
+    assert machines.named("configure_cluster")[0][0].settings["maxmemory-policy"] == "allkeys-lru"
     api("DELETE", path, status=204)
     cloud.drain()
     assert machines.named("delete_cluster") == [(cluster["id"],)]
+
+
+def test_pools_and_memory_reach_the_machines(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    path = f"/v2/databases/{api.cluster()['id']}"
+    pool = {"name": "web", "mode": "transaction", "size": 10, "db": "defaultdb", "user": "doadmin"}
+    api("POST", f"{path}/pools", pool, status=201)
+    cloud.drain()
+    assert machines.named("configure_cluster")[-1][0].pools == (
+        PoolSpec("web", "transaction", 10, "defaultdb", "doadmin"),
+    )
+    api("POST", f"{path}/users/doadmin/reset_auth", {})
+    cloud.drain()
+    assert len(machines.named("configure_cluster")) == 1  # a password is no configuration
+    api("PUT", f"{path}/resize", {"size": "db-s-1vcpu-2gb", "num_nodes": 1}, status=202)
+    cloud.drain()
+    assert machines.named("configure_cluster")[-1][0].memory_mib == 2048
+    assert api("GET", path)["database"]["size"] == "db-s-1vcpu-1gb"  # until the time is up
+    cloud.clock.advance(120)
+    assert api("GET", path)["database"]["size"] == "db-s-1vcpu-2gb"
+    assert len(machines.named("configure_cluster")) == 2
 
 
 def test_users_and_databases_reach_the_machines(api: Api, cloud: RunningCloud, machines: Recorder) -> None:

@@ -59,7 +59,7 @@ def forget(cloud: Cloud, prefix: str) -> None:
 
 def notify(cloud: Cloud, destinations: dict[str, Any], outcome: str, subject: str, text: str) -> None:
     """Write one e-mail to each address, which goes no further than `localcloud notifications`, and queue what goes to
-    Slack: `notifications.deliver` posts it."""
+    Slack: `watch.Watch.deliver` posts it."""
     sent = cloud.state["notifications"]
     common = {"time": iso(cloud.now()), "outcome": outcome, "subject": f"[{outcome}] {subject}", "text": text}
     for email in destinations["email"]:

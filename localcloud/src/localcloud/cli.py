@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the flowdose.infra developers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`localcloud up | status | requests | fault | reset | down`."""
+"""`localcloud up | status | requests | notifications | fault | reset | down`."""
 
 from __future__ import annotations
 
@@ -323,6 +323,17 @@ def requests(state: State, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def notifications(state: State, arguments: argparse.Namespace) -> int:
+    sent = state.ask("GET", "notifications")["notifications"]
+    if arguments.json:
+        print(json.dumps(sent, indent=2))
+        return 0
+    for note in sent:
+        print(note["time"], f"{note['kind']:<5}", f"{note['to']:<24}", note["subject"], f"({note['delivery']})")
+        print(f"    {note['text']}")
+    return 0
+
+
 def fault(state: State, arguments: argparse.Namespace) -> int:
     if arguments.clear:
         state.ask("DELETE", "faults")
@@ -442,6 +453,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--json", action="store_true", help="everything, with the secrets")
     sub = command("requests", requests, "Show what was asked of the API and what it answered.")
     sub.add_argument("--json", action="store_true", help="whole, with bodies (and so with secrets)")
+    sub = command("notifications", notifications, "Show what alert policies and uptime checks have told, and whom.")
+    sub.add_argument("--json", action="store_true", help="whole, with the webhooks' URLs (which are secrets)")
     sub = command("fault", fault, "Order a fault for coming calls, or list the orders.")
     sub.add_argument("call", nargs="?", help="method and path, * allowed: 'POST /v2/droplets'")
     sub.add_argument("--nth", type=int, help="let the first NTH-1 matching calls pass")

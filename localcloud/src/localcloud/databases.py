@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the flowdose.infra developers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Managed databases: PostgreSQL 15 and Valkey 8, TLS only, with the admin user but without the superuser."""
+"""Managed databases: PostgreSQL 15 with PgBouncer, and Valkey 8. TLS only, the admin user but not the superuser."""
 
 from __future__ import annotations
 
@@ -17,9 +17,35 @@ from localcloud.tls import Authority, write_private
 _START_TIMEOUT = 60.0  # seconds
 
 _PG_HBA = """\
-local   all all peer
+local   all postgres peer
+local   all all scram-sha-256
 hostssl all all 0.0.0.0/0 scram-sha-256
 """
+# It asks the server who may come in, as the superuser on its socket: no password is kept twice.
+_PGBOUNCER = """\
+[pgbouncer]
+listen_addr = *
+listen_port = 25061
+unix_socket_dir =
+client_tls_sslmode = require
+client_tls_cert_file = /cluster/run/server.pem
+client_tls_key_file = /cluster/run/server-key.pem
+auth_type = hba
+auth_hba_file = /cluster/run/pgbouncer_hba.conf
+auth_user = postgres
+auth_query = SELECT usename, passwd FROM pg_shadow WHERE usename = $1 AND NOT usesuper
+max_client_conn = 1000
+ignore_startup_parameters = extra_float_digits
+pidfile = /cluster/run/pgbouncer.pid
+logfile = /cluster/run/pgbouncer.log
+"""
+# what an alert policy of clusters calls a metric -> what the meter calls it
+METRICS = {
+    "cpu_alerts": "cpu",
+    "load_15_alerts": "load_15",
+    "memory_utilization_alerts": "memory_utilization_percent",
+    "disk_utilization_alerts": "disk_utilization_percent",
+}
 _VALKEY_USERS_NOTE = "a Valkey cluster has the one user `default`"
 
 
@@ -67,6 +93,8 @@ class Cluster:
             write_private(conf / "pg_hba.conf", _PG_HBA)
             write_private(conf / "postgresql.conf", self._postgresql_conf())
             write_private(conf / "settings.conf", self._pg_settings())
+            write_private(conf / "pgbouncer.ini", self._pgbouncer_ini())
+            write_private(conf / "pgbouncer_hba.conf", self._pgbouncer_hba())
             if not (conf / "first.sql").exists():
                 # single-user mode ends a statement at the end of the line
                 admin = identifier(self._spec.admin_user)
@@ -108,21 +136,30 @@ class Cluster:
 
     def configure(self) -> None:
         """Bring the running server to the spec's settings; restarts it when one of them cannot change otherwise."""
+        configuration = self._folder / "conf" / "postgresql.conf"
+        before = configuration.read_text() if configuration.exists() else ""
         self.prepare()
         if self._spec.engine != "pg":
-            for name, value in self._valkey_settings().items():
+            for name, value in {**self._valkey_settings(), "maxmemory": self._valkey_memory()}.items():
                 self._valkey(f"CONFIG SET {name} {value}")
             return
+        if configuration.read_text() != before:  # more memory
+            self._restart()
+            return
+        self._podman("exec", self.container, "sh", "/start.sh", "pools")
         copy = "install -o postgres -g postgres -m 0600 /cluster/conf/settings.conf /cluster/run/settings.conf"
         self._podman("exec", self.container, "sh", "-c", copy)
         errors = self._sql("SELECT name, setting, error FROM pg_file_settings WHERE error IS NOT NULL AND NOT applied")
         self._sql("SELECT pg_reload_conf()")
         time.sleep(0.2)
         if self._sql("SELECT name FROM pg_settings WHERE pending_restart"):
-            self._podman("restart", "--time=10", self.container)
-            self.wait()
+            self._restart()
         elif errors:
             raise MachineError(f"PostgreSQL refused settings of {self._spec.name}: {errors}")
+
+    def _restart(self) -> None:
+        self._podman("restart", "--time=10", self.container)
+        self.wait()
 
     # -- PostgreSQL --
 
@@ -149,6 +186,20 @@ include = '/cluster/run/settings.conf'
 
     def _pg_settings(self) -> str:
         return "".join(f"{name} = {literal(value)}\n" for name, value in sorted(self._spec.settings.items()))
+
+    def _pgbouncer_ini(self) -> str:
+        pools = "".join(
+            f"{pool.name} = host=/var/run/postgresql port={self._spec.port} dbname={_pgbouncer_value(pool.database)}"
+            f" pool_size={pool.size} pool_mode={pool.mode}\n"
+            for pool in self._spec.pools
+        )
+        return f"[databases]\n{pools}{_PGBOUNCER}"
+
+    def _pgbouncer_hba(self) -> str:
+        return "".join(
+            f"hostssl {identifier(pool.name)} {identifier(pool.user) if pool.user else 'all'} 0.0.0.0/0 scram-sha-256\n"
+            for pool in self._spec.pools
+        )
 
     def _sql(self, statement: str, database: str = "postgres") -> str:
         # by stdin: a password must not stand in the list of processes, nor in the server's log
@@ -193,6 +244,9 @@ include = '/cluster/run/settings.conf'
     def _valkey_settings(self) -> dict[str, str]:
         return {name: _valkey_word(value) for name, value in sorted(self._spec.settings.items())}
 
+    def _valkey_memory(self) -> str:
+        return f"{max(64, self._spec.memory_mib * 3 // 4)}mb"
+
     def _valkey_conf(self) -> str:
         settings = "".join(f"{name} {value}\n" for name, value in self._valkey_settings().items())
         return f"""\
@@ -205,7 +259,7 @@ tls-auth-clients no
 unixsocket /cluster/run/valkey.sock
 unixsocketperm 700
 requirepass {_valkey_word(self._spec.admin_password)}
-maxmemory {max(64, self._spec.memory_mib * 3 // 4)}mb
+maxmemory {self._valkey_memory()}
 dir /cluster/data
 save 60 1
 {settings}"""
@@ -219,6 +273,11 @@ save 60 1
         if "ERR" in answer or "NOAUTH" in answer or "WRONGPASS" in answer:
             raise MachineError(f"Valkey refused `{command.split()[0]}` on {self._spec.name}: {answer}")
         return answer
+
+
+def _pgbouncer_value(value: str) -> str:
+    escaped = value.replace("'", "''")
+    return f"'{escaped}'"
 
 
 def _valkey_word(value: str) -> str:

@@ -133,6 +133,11 @@ def hostname(root: Path) -> str:
     return (root / "etc/hostname").read_text().strip() or "localhost"
 
 
+def processors(spec: DropletSpec) -> int:
+    """No more than the host has."""
+    return min(spec.vcpus, os.cpu_count() or 1)
+
+
 def arguments(podman: Podman, spec: DropletSpec, root: Path) -> list[str]:
     """podman's arguments that boot this droplet from its mounted disk."""
     found = [
@@ -158,7 +163,7 @@ def arguments(podman: Podman, spec: DropletSpec, root: Path) -> list[str]:
     if "memory" in controllers:
         found += [f"--memory={spec.memory_mib}m", f"--memory-swap={spec.memory_mib}m"]
     if "cpu" in controllers:
-        found.append(f"--cpus={min(spec.vcpus, os.cpu_count() or 1)}")
+        found.append(f"--cpus={processors(spec)}")
     return [*found, "--rootfs", str(root), "/lib/systemd/systemd"]
 
 

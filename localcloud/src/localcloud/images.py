@@ -79,7 +79,7 @@ _DROPLET = Recipe(
 _PG = Recipe(
     name="pg",
     suite="bookworm",  # the release whose PostgreSQL is 15
-    packages=("postgresql-15", "openssl"),
+    packages=("postgresql-15", "pgbouncer", "openssl"),
     before="""
         mkdir -p "$1"/etc/postgresql-common
         echo "create_main_cluster = false" > "$1"/etc/postgresql-common/createcluster.conf

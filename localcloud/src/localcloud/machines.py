@@ -59,6 +59,17 @@ class FilterRule:
 
 
 @dataclass(frozen=True)
+class PoolSpec:
+    """A connection pool of a PostgreSQL cluster; without `user`, everybody comes as who they are."""
+
+    name: str
+    mode: str  # session | transaction | statement
+    size: int
+    database: str
+    user: str = ""
+
+
+@dataclass(frozen=True)
 class ClusterSpec:
     """One database cluster. Host names are what clients use; both must be in the server's certificate."""
 
@@ -78,6 +89,7 @@ class ClusterSpec:
     ca_cert_pem: str
     ca_key_pem: str
     settings: dict[str, str] = field(default_factory=dict)  # eviction_policy and the like, engine's own names
+    pools: tuple[PoolSpec, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -142,7 +154,11 @@ class Machines(Protocol):
 
     def delete_database(self, cluster_id: str, name: str) -> None: ...
 
-    def configure_cluster(self, cluster_id: str, settings: dict[str, str]) -> None: ...
+    def configure_cluster(self, spec: ClusterSpec) -> None:
+        """Bring a running cluster to the memory, settings and pools of `spec`; restarts it where it must."""
+
+    def measure(self) -> dict[str, dict[str, float]]:
+        """What the running machines use: "droplets:7" or "databases:UUID" -> metrics as alert policies name them."""
 
     # -- names and objects --
     def set_dns(self, zones: dict[str, list[DnsRecord]]) -> None:
@@ -197,7 +213,10 @@ class NoMachines:
 
     def delete_database(self, cluster_id: str, name: str) -> None: ...
 
-    def configure_cluster(self, cluster_id: str, settings: dict[str, str]) -> None: ...
+    def configure_cluster(self, spec: ClusterSpec) -> None: ...
+
+    def measure(self) -> dict[str, dict[str, float]]:
+        return {}
 
     def set_dns(self, zones: dict[str, list[DnsRecord]]) -> None: ...
 

@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import logging
+import os
 import shutil
 import subprocess
 import threading
@@ -24,6 +25,7 @@ from typing import IO, Any
 from localcloud import acme, databases, dns, droplets, hosts, images, spaces
 from localcloud.hosts import Podman
 from localcloud.machines import ClusterSpec, DnsRecord, DropletSpec, FilterRule, MachineError, VpcSpec
+from localcloud.measure import Meter, Subject
 from localcloud.network import (
     ACME_ADDRESS,
     DNS_ADDRESS,
@@ -54,6 +56,7 @@ class PodmanMachines:
         self._networks = Networks(self._podman)
         self._filter = PacketFilter()
         self._spaces = spaces.Spaces(self._podman, self._folder / "spaces", self._write_hosts)
+        self._meter = Meter(self._podman.container_pid)
         self._images: dict[str, str] = {}
         self._droplet_image = ""
         self._lock = threading.RLock()  # guards the dictionaries below
@@ -380,10 +383,33 @@ class PodmanMachines:
     def delete_database(self, cluster_id: str, name: str) -> None:
         self._cluster(cluster_id).delete_database(name)
 
-    def configure_cluster(self, cluster_id: str, settings: dict[str, str]) -> None:
+    def configure_cluster(self, spec: ClusterSpec) -> None:
         with self._lock:
-            self._clusters[cluster_id] = replace(self._clusters[cluster_id], settings=dict(settings))
-        self._cluster(cluster_id).configure()
+            self._clusters[spec.id] = spec
+        self._cluster(spec.id).configure()
+
+    # -- what they use --
+
+    def measure(self) -> dict[str, dict[str, float]]:
+        with self._lock:
+            specs, clusters = list(self._droplets.values()), list(self._clusters.values())
+        subjects = {
+            f"droplets:{spec.id}": Subject(
+                droplets.container(spec.id), droplets.processors(spec), spec.memory_mib, self._disk(spec.id).root
+            )
+            for spec in specs
+        }
+        for cluster in clusters:
+            folder = self._folder / "clusters" / cluster.id
+            subject = Subject(databases.container(cluster.id), os.cpu_count() or 1, cluster.memory_mib, folder)
+            subjects[f"databases:{cluster.id}"] = subject
+        found = dict(zip(subjects, self._meter.measure(subjects.values()), strict=True))
+        for key in found:
+            if key.startswith("databases:"):
+                found[key] = {
+                    policy: found[key][metric] for policy, metric in databases.METRICS.items() if metric in found[key]
+                }
+        return found
 
     # -- names and objects --
 

@@ -49,6 +49,7 @@ from localcloud.faults import HTML_GATEWAY_ERROR, Fault, Faults
 from localcloud.limits import RateLimits
 from localcloud.routing import Answer, Call
 from localcloud.store import RequestLog
+from localcloud.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +113,8 @@ class Server:
         self._in_hand: set[str] = set()  # what an exclusive call is working at
         self._auto_advance = auto_advance
         self._runner: web.ServerRunner | None = None
-        self._ticker: asyncio.Task[None] | None = None
+        self.watch = Watch(cloud)
+        self._tasks: list[asyncio.Task[None]] = []
 
     # -- life --
 
@@ -130,12 +132,12 @@ class Server:
         await site.start()
         self.port = self._runner.addresses[0][1]
         if not isinstance(self.cloud.clock, VirtualClock):
-            self._ticker = asyncio.create_task(self._tick())
+            self._tasks = [asyncio.create_task(self._tick()), asyncio.create_task(self.watch.run())]
 
     async def stop(self) -> None:
         """Answer no more, let the machines finish what they do, save."""
-        if self._ticker is not None:
-            self._ticker.cancel()
+        for task in self._tasks:
+            task.cancel()
         if self._runner is not None:
             await self._runner.cleanup()
         await self.cloud.queues.drain()
@@ -353,6 +355,8 @@ class Server:
         match exchange.method, exchange.path.removeprefix(ADMIN):
             case "GET", "status":
                 return 200, self.status()
+            case "GET", "notifications":
+                return 200, {"notifications": self.cloud.state["notifications"]}
             case "POST", "reset":
                 self.reset()
                 return 204, None

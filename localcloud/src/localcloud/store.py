@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from localcloud.tls import write_private
 
-FORMAT = 1
+FORMAT = 2
 
 
 def empty_state() -> dict[str, Any]:
@@ -56,7 +56,10 @@ class Store:
         if path is not None and path.exists():
             loaded = json.loads(path.read_text())
             if loaded.get("format") != FORMAT:
-                raise ValueError(f"{path} is of another version of localcloud (format {loaded.get('format')})")
+                written = loaded.get("format")
+                raise ValueError(
+                    f"{path} is of another version of localcloud (format {written}): `localcloud down` removes it"
+                )
             self.state.update(loaded)
 
     def save(self) -> None:

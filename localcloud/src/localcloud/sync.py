@@ -13,6 +13,7 @@ import asyncio
 import ipaddress
 import logging
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from localcloud import catalog
@@ -23,6 +24,7 @@ from localcloud.machines import (
     FilterRule,
     MachineError,
     Machines,
+    PoolSpec,
     VpcSpec,
 )
 from localcloud.settings import server_settings
@@ -200,12 +202,16 @@ def desired(state: State, ca_certificate: str, ca_key: str) -> dict[Key, Any]:
             host=cluster["host"],
             private_host=f"private-{cluster['host']}",
             port=engine.port,
-            memory_mib=catalog.database_memory(cluster["size"]),
+            memory_mib=catalog.database_memory(cluster["next_size"] or cluster["size"]),
             admin_user=engine.admin_user,
             admin_password=admin["password"],
             ca_cert_pem=ca_certificate,
             ca_key_pem=ca_key,
             settings=server_settings(cluster["engine"], cluster["config"]),
+            pools=tuple(
+                PoolSpec(pool["name"], pool["mode"], pool["size"], pool["db"], pool.get("user", ""))
+                for pool in cluster["pools"].values()
+            ),
         )
         result["cluster_filter", id] = trusted_sources(state, cluster)
         for user in others:
@@ -335,8 +341,8 @@ class Sync:
                     return
                 if before.admin_password != value.admin_password:
                     run(f"cluster:{id}", machines.set_cluster_user, id, value.admin_user, value.admin_password)
-                if before.settings != value.settings:
-                    run(f"cluster:{id}", machines.configure_cluster, id, value.settings)
+                if replace(before, admin_password=value.admin_password) != value:
+                    run(f"cluster:{id}", machines.configure_cluster, value)
             case ("cluster_filter", id):
                 run(f"cluster:{id}", machines.filter_cluster, id, value)
             case ("cluster_user", id, name):

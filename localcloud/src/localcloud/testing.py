@@ -14,6 +14,7 @@ with running_cloud() as cloud:
 from __future__ import annotations
 
 import asyncio
+import copy
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -23,8 +24,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from localcloud import catalog
+from localcloud.api import monitoring, uptime
 from localcloud.api.droplets import add_droplet
 from localcloud.api.tags import ensure_tags
+from localcloud.api.uptime import Sight
 from localcloud.api.vpcs import add_vpc
 from localcloud.clock import VirtualClock
 from localcloud.cloud import Cloud, Config, Latencies, cloud_authority, database_authority, server_certificate
@@ -86,6 +89,28 @@ class RunningCloud:
 
     def status(self) -> dict[str, Any]:
         return self._in_loop(self._server.status)
+
+    def see(self, check_id: str, **sights: Sight) -> None:
+        """What regions see of the target of an uptime check now: `cloud.see(id, eu_west=Sight(up=False))`."""
+        self._in_loop(lambda: uptime.observe(self._server.cloud, check_id, sights))
+        self._deliver()
+
+    def measure(self, measured: dict[str, dict[str, float]]) -> None:
+        """What machines use now, as `Machines.measure` tells it: `{"droplets:7": {"cpu": 93.5}}`."""
+        self._in_loop(lambda: monitoring.observe(self._server.cloud, measured))
+        self._deliver()
+
+    def watch(self) -> None:
+        """Have the targets of the uptime checks really looked at, once."""
+        asyncio.run_coroutine_threadsafe(self._server.watch.go_round(), self._loop).result(60)
+
+    def _deliver(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._server.watch.deliver(), self._loop).result(60)
+
+    @property
+    def notifications(self) -> list[dict[str, Any]]:
+        """What alerts have told so far: {time, kind: email|slack, to, outcome, subject, text, delivery}."""
+        return self._in_loop(lambda: copy.deepcopy(self._server.cloud.state["notifications"]))
 
     def drain(self) -> None:
         """Wait until the machines have done all that they were asked."""

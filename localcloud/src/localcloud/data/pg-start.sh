@@ -1,10 +1,22 @@
 #!/bin/sh
-# First process of a PostgreSQL cluster: makes the database once, then becomes the server.
+# First process of a PostgreSQL cluster: makes the database once, starts PgBouncer, then becomes the server.
+# With the argument `pools`, in a running container: has PgBouncer take over its new configuration.
 # /cluster/data is the data directory, /cluster/conf holds what localcloud wrote (the admin's password as a file).
 set -eu
 bin=/usr/lib/postgresql/15/bin
 data=/cluster/data/pg
 as="setpriv --reuid=postgres --regid=postgres --init-groups --reset-env"
+
+pools() {
+    for file in pgbouncer.ini pgbouncer_hba.conf; do
+        install -o postgres -g postgres -m 0600 "/cluster/conf/$file" "/cluster/run/$file"
+    done
+    kill -HUP "$(cat /cluster/run/pgbouncer.pid 2>/dev/null)" 2>/dev/null || $as pgbouncer -q -d /cluster/run/pgbouncer.ini
+}
+if [ "${1-}" = pools ]; then
+    pools
+    exit
+fi
 
 mkdir -p /cluster/run /var/run/postgresql
 install -d -o postgres -g postgres -m 0700 /cluster/run /cluster/data "$data"
@@ -21,4 +33,6 @@ if [ ! -f "$data/localcloud-ready" ]; then
     touch "$data/localcloud-ready"
     chown postgres: "$data/localcloud-ready"
 fi
+rm -f /cluster/run/pgbouncer.pid # of the time before a restart: the number may be another process's now
+pools
 exec $as "$bin/postgres" -D "$data" -c config_file=/cluster/run/postgresql.conf
