@@ -16,12 +16,13 @@ class Offer(ABC):
     """Something to choose from, known by its slug."""
 
     plural: ClassVar[str]
+    operation: ClassVar[str]
 
     @classmethod
     def fetch(cls, cloud: Cloud) -> list[dict[str, Any]]:
         """All of them as the API's objects, asked for once."""
         return cloud.once(
-            cls.plural, lambda: cloud.client.list_all(f"list the {cls.plural}", f"{cls.plural}.list", cls.plural)
+            cls.plural, lambda: cloud.client.list_all(f"list the {cls.plural}", cls.operation, cls.plural)
         )
 
     @classmethod
@@ -36,6 +37,7 @@ class Offer(ABC):
 
 class Region(Offer):
     plural = "regions"
+    operation = "regions.list"
 
     @classmethod
     def flatten(cls, raw: dict[str, Any]) -> Facts:
@@ -45,6 +47,7 @@ class Region(Offer):
 
 class Size(Offer):
     plural = "sizes"
+    operation = "sizes.list"
 
     @classmethod
     def flatten(cls, raw: dict[str, Any]) -> Facts:
@@ -57,6 +60,7 @@ class Size(Offer):
 
 class Image(Offer):
     plural = "images"
+    operation = "images.list"
 
     @classmethod
     def flatten(cls, raw: dict[str, Any]) -> Facts:

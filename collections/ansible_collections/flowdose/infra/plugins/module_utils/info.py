@@ -4,7 +4,7 @@
 """Looking things up: the one implementation of all `<noun>_info` modules but `database_cluster_info`.
 
 A module says what it lists, `run_info(Droplet)`. Its result is `{<plural>: [facts]}`, the same flat facts that the
-module of the kind returns, and never a secret: what `flatten` leaves out is not there.
+module of the kind returns, and never a secret.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from ansible.module_utils.basic import AnsibleModule
 
 from .client import CLIENT_OPTIONS, CloudError
-from .resource import TIMEOUT_OPTION, Cloud, Facts
+from .resource import TIMEOUT_OPTION, Cloud, Facts, without_secrets
 
 
 class Listed(Protocol):
@@ -35,7 +35,11 @@ def run_info(kind: Listed, *, key: str = "name", scope: str | None = None) -> No
     params = module.params
     try:
         cloud = Cloud.from_options({**params, "timeout": TIMEOUT_OPTION["default"]})
-        found = select(kind.observe_all(cloud, params[scope] if scope else None), key, params[key], params.get("tag"))
+        listed = kind.observe_all(cloud, params[scope] if scope else None)
+        found = [
+            without_secrets(getattr(kind, "options", {}), facts)
+            for facts in select(listed, key, params[key], params.get("tag"))
+        ]
     except CloudError as error:
         module.fail_json(**error.as_result())
     else:

@@ -26,7 +26,8 @@ HINTS = {
     "with the API's Spaces keys, and differ from the API token.",
     "SignatureDoesNotMatch": "Check `spaces_secret_key` or SPACES_SECRET_ACCESS_KEY.",
     "AccessDenied": "The key has no right to this. Creating buckets and bucket policies need a key with full access.",
-    "BucketAlreadyExists": "Bucket names are shared by all customers, and somebody else has this one. Choose another.",
+    "BucketAlreadyExists": "Bucket names are shared by all customers and all regions: somebody else has this one, or "
+    "you have it in another region, which it cannot leave. Choose another.",
 }
 
 

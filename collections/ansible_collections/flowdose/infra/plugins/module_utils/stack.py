@@ -18,8 +18,12 @@ from .client import CLIENT_OPTIONS, CloudError
 from .costs import read_prices
 from .plan import Plan
 from .resource import TIMEOUT_OPTION, Cloud, Facts, PlanEntry, Resource, item_spec
+from .resources.alert_policy import AlertPolicy
 from .resources.certificate import Certificate
+from .resources.connection_pool import ConnectionPool
+from .resources.database import Database
 from .resources.database_cluster import DatabaseCluster
+from .resources.database_user import DatabaseUser
 from .resources.domain import Domain
 from .resources.domain_record import DomainRecord
 from .resources.droplet import Droplet
@@ -28,13 +32,17 @@ from .resources.load_balancer import LoadBalancer
 from .resources.project import Project
 from .resources.reserved_ip import ReservedIp
 from .resources.spaces_bucket import SpacesBucket
+from .resources.spaces_key import SpacesKey
 from .resources.ssh_key import SshKey
+from .resources.tag import Tag
+from .resources.uptime_check import UptimeCheck
 from .resources.volume import Volume
 from .resources.vpc import Vpc
 from .spaces import SPACES_OPTIONS
 from .watch import Watch
 
 KINDS: tuple[type[Resource], ...] = (
+    Tag,
     SshKey,
     Vpc,
     Droplet,
@@ -42,11 +50,17 @@ KINDS: tuple[type[Resource], ...] = (
     ReservedIp,
     Firewall,
     DatabaseCluster,
+    Database,
+    DatabaseUser,
+    ConnectionPool,
     SpacesBucket,
+    SpacesKey,
     Domain,
     Certificate,
     LoadBalancer,
     DomainRecord,
+    AlertPolicy,
+    UptimeCheck,
     Project,
 )
 STACK_OPTIONS: dict[str, dict[str, Any]] = {

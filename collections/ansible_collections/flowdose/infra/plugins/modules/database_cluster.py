@@ -35,7 +35,7 @@ options:
   version:
     description:
       - Major version; the API's default when not given. V(15) and V(15.4) are the same.
-      - It cannot be changed here, because there is no way back.
+      - A higher one upgrades the cluster, for which there is no way back; take a backup first. A lower one is an error.
     type: str
   size:
     description: Slug of the size. Required when it does not exist yet. A difference resizes the cluster, which ends
@@ -45,7 +45,11 @@ options:
     description: Slug of the region. Required when it does not exist yet.
     type: str
   num_nodes:
-    description: Number of nodes, 1 for a new cluster when not given.
+    description: Number of nodes, 1 for a new cluster when not given. It cannot become smaller.
+    type: int
+  storage_size_mib:
+    description: Storage in MiB, in all (PostgreSQL only); what comes with the size when not given. It cannot become
+      smaller.
     type: int
   vpc:
     description: Name of the VPC; the default one of the region when not given.
@@ -59,7 +63,9 @@ options:
     type: list
     elements: str
   trusted_sources:
-    description: All that may connect. An empty list lets everybody connect.
+    description:
+      - All that may connect; the order does not matter, and others are taken out.
+      - An empty list lets everybody connect.
     type: list
     elements: dict
     suboptions:
@@ -76,6 +82,25 @@ options:
     description: What Valkey does when its memory is full. Queues need V(noeviction).
     type: str
     choices: [noeviction, allkeys_lru, allkeys_random, volatile_lru, volatile_random, volatile_ttl]
+  maintenance_window:
+    description: When the provider may install updates.
+    type: dict
+    suboptions:
+      day:
+        description: Day of the week.
+        type: str
+        choices: [monday, tuesday, wednesday, thursday, friday, saturday, sunday]
+        required: true
+      hour:
+        description: Time of the day in UTC, such as V(03:00).
+        type: str
+        required: true
+  config:
+    description:
+      - Settings of the engine, by the names of the API, such as C(work_mem) or C(valkey_timeout).
+      - Settings that are not given are left alone. Some are read at the start only; the plan says when changing one
+        restarts the cluster.
+    type: dict
   tags:
     description: All tags it shall have. Other tags are taken off.
     type: list
@@ -146,6 +171,11 @@ database_cluster:
       returned: always
       type: int
       sample: 1
+    storage_size_mib:
+      description: Storage in MiB; none for V(valkey).
+      returned: always
+      type: int
+      sample: 30720
     vpc_uuid:
       description: UUID of its VPC.
       returned: always
@@ -173,6 +203,11 @@ database_cluster:
       returned: always
       type: list
       elements: str
+    maintenance_window:
+      description: When updates may be installed; C(day) and C(hour) (UTC).
+      returned: always
+      type: dict
+      sample: {day: sunday, hour: "03:00:00"}
     tags:
       description: Its tags.
       returned: always
@@ -191,6 +226,10 @@ database_cluster:
       description: What Valkey does when its memory is full.
       returned: when O(eviction_policy) is given
       type: str
+    config:
+      description: The settings that are declared.
+      returned: when O(config) is given
+      type: dict
 """
 
 from ansible_collections.flowdose.infra.plugins.module_utils.resource import run

@@ -11,7 +11,7 @@ short_description: Buckets of Spaces
 version_added: 0.1.0
 author: The FlowDose infrastructure developers (@flowdose)
 description:
-  - Creates a bucket, sets its access and CORS rules, or deletes it when it is empty.
+  - Creates a bucket, sets its access, CORS rules, versioning and lifecycle, or deletes it when it is empty.
   - Needs a Spaces key, not the API token.
 extends_documentation_fragment:
   - flowdose.infra.attributes
@@ -70,6 +70,28 @@ options:
   versioning:
     description: Whether earlier versions of objects are kept.
     type: bool
+  lifecycle:
+    description: All rules about what goes by itself, one for each prefix; an empty list removes them.
+    type: list
+    elements: dict
+    suboptions:
+      prefix:
+        description: How the keys of the objects begin that it is about; all objects when not given.
+        type: str
+        default: ''
+      expiration_days:
+        description: Days after which objects are deleted; with versioning they become earlier versions.
+        type: int
+      noncurrent_expiration_days:
+        description: Days after which earlier versions are deleted.
+        type: int
+      abort_multipart_days:
+        description: Days after which the parts of an upload that was never completed are deleted.
+        type: int
+      enabled:
+        description: Whether the rule is in force.
+        type: bool
+        default: true
 """
 
 EXAMPLES = r"""
@@ -82,6 +104,9 @@ EXAMPLES = r"""
       - allowed_origins: ["https://admin-staging.example.com"]
         allowed_methods: [GET, PUT]
         allowed_headers: ["*"]
+    versioning: true
+    lifecycle:
+      - {noncurrent_expiration_days: 30, abort_multipart_days: 7}
 """
 
 RETURN = r"""
@@ -130,6 +155,11 @@ spaces_bucket:
       description: Whether earlier versions are kept.
       returned: when O(versioning) is given
       type: bool
+    lifecycle:
+      description: Lifecycle rules.
+      returned: when O(lifecycle) is given
+      type: list
+      elements: dict
 """
 
 from ansible_collections.flowdose.infra.plugins.module_utils.resource import run

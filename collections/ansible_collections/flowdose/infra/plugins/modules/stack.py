@@ -78,6 +78,11 @@ options:
     description: Seconds to wait for each resource.
     type: int
     default: 1800
+  tags:
+    description: Tags, each with the options of M(flowdose.infra.tag).
+    type: list
+    elements: dict
+    default: []
   ssh_keys:
     description: SSH keys, each with the options of M(flowdose.infra.ssh_key).
     type: list
@@ -113,8 +118,28 @@ options:
     type: list
     elements: dict
     default: []
+  databases:
+    description: Databases of PostgreSQL clusters, each with the options of M(flowdose.infra.database).
+    type: list
+    elements: dict
+    default: []
+  database_users:
+    description: Users of PostgreSQL clusters, each with the options of M(flowdose.infra.database_user).
+    type: list
+    elements: dict
+    default: []
+  connection_pools:
+    description: Connection pools of PostgreSQL clusters, each with the options of M(flowdose.infra.connection_pool).
+    type: list
+    elements: dict
+    default: []
   spaces_buckets:
     description: Buckets, each with the options of M(flowdose.infra.spaces_bucket).
+    type: list
+    elements: dict
+    default: []
+  spaces_keys:
+    description: Access keys of Spaces, each with the options of M(flowdose.infra.spaces_key).
     type: list
     elements: dict
     default: []
@@ -135,6 +160,16 @@ options:
     default: []
   domain_records:
     description: Records, each with the options of M(flowdose.infra.domain_record).
+    type: list
+    elements: dict
+    default: []
+  alert_policies:
+    description: Alerts about metrics, each with the options of M(flowdose.infra.alert_policy).
+    type: list
+    elements: dict
+    default: []
+  uptime_checks:
+    description: Checks from outside, each with the options of M(flowdose.infra.uptime_check).
     type: list
     elements: dict
     default: []

@@ -46,10 +46,6 @@ LIFECYCLE_ACTIONS = {
     "noncurrent_expiration_days": ("NoncurrentVersionExpiration", "NoncurrentDays"),
     "abort_multipart_days": ("AbortIncompleteMultipartUpload", "DaysAfterInitiation"),
 }
-REGION = (
-    "Bucket names are shared by all customers and all regions: somebody else has this one, or you have it in another "
-    "region. A bucket stays in its region; declare one with another name and copy the objects."
-)
 
 
 class SpacesBucket(Resource):
@@ -131,12 +127,7 @@ class SpacesBucket(Resource):
 
     def create(self) -> dict[str, Any]:
         arguments: dict[str, Any] = {"ACL": self.desired["acl"]} if "acl" in self.desired else {}
-        try:
-            self._call("create", "create_bucket", absent=("BucketAlreadyOwnedByYou",), **arguments)
-        except CloudError as error:
-            if error.id == "BucketAlreadyExists":
-                error.hint = REGION
-            raise
+        self._call("create", "create_bucket", absent=("BucketAlreadyOwnedByYou",), **arguments)
         return _bucket(self.name, self.desired["region"], self.cloud.spaces.endpoint(self.desired["region"]))
 
     def update(self, changes: dict[str, Change]) -> None:

@@ -322,8 +322,7 @@ class TestDatabaseCluster:
         ("change", "hint"),
         [
             ({"engine": "valkey"}, "never replaced"),
-            ({"region": "ams3"}, "never replaced"),
-            ({"version": "16"}, "no way back"),
+            ({"region": "ams3"}, "leaves its VPC"),
         ],
     )
     def test_it_is_never_replaced(self, account: Any, change: dict[str, str], hint: str) -> None:
