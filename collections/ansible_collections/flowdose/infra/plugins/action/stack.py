@@ -9,12 +9,13 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.flowdose.infra.plugins.module_utils.adoption import Adoption
 from ansible_collections.flowdose.infra.plugins.module_utils.client import CloudError
 from ansible_collections.flowdose.infra.plugins.module_utils.resource import Cloud
 from ansible_collections.flowdose.infra.plugins.module_utils.stack import STACK_OPTIONS, Stack
 from ansible_collections.flowdose.infra.plugins.module_utils.teardown import Teardown
 
-STATES: dict[str, type[Stack]] = {"present": Stack, "absent": Teardown}
+STATES: dict[str, type[Stack]] = {"present": Stack, "adopted": Adoption, "absent": Teardown}
 
 
 class ActionModule(ActionBase):

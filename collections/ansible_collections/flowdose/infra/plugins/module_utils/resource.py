@@ -101,6 +101,7 @@ class Cloud:
         self.sleep = sleep
         self.monotonic = monotonic
         self.declared: set[tuple[str, str]] = set()  # (kind, name) of what this run will create if it is not there
+        self.adopted: dict[tuple[str, str], str] = {}  # (kind, id or name there) -> name in the data
         self._known: dict[Any, Any] = {}
         self._locks: dict[Any, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -140,6 +141,18 @@ class Cloud:
     def all(self, kind: type[Resource], scope: str | None = None) -> list[Facts]:
         """Every resource of a kind. Some kinds are listed per scope: records per domain, buckets per region."""
         return self.once((kind.kind, scope), lambda: kind.observe_all(self, scope))
+
+    def as_declared(self, kind: type[Resource], found: list[Facts]) -> list[Facts]:
+        """Adopted ones under their names in the data, with the one they have there as `called`."""
+        for (adopted, there), name in self.adopted.items():
+            if adopted != kind.kind or not any(there in (str(facts["id"]), facts["name"]) for facts in found):
+                continue
+            for index, facts in enumerate(found):
+                if there in (str(facts["id"]), facts["name"]):
+                    found[index] = {**facts, "name": name, "called": facts["name"]}
+                elif facts["name"] == name:  # it was said which of the two is meant
+                    found[index] = {**facts, "name": f"{name} ({facts['id']})"}
+        return found
 
     def find(self, kind: type[Resource], name: str) -> Facts | None:
         """The one resource of that name."""
@@ -403,7 +416,7 @@ class Resource(ABC):
 
     @classmethod
     def observe_all(cls, cloud: Cloud, scope: str | None) -> list[Facts]:
-        return [cls.flatten(raw) for raw in cls.fetch(cloud, scope)]
+        return cloud.as_declared(cls, [cls.flatten(raw) for raw in cls.fetch(cloud, scope)])
 
     def plan(self) -> PlanEntry:
         """Compare; asks the API but never changes anything. Raises what stands in the way of the wanted state."""
@@ -490,6 +503,13 @@ class Resource(ABC):
         self._refuse_broken(self.existing)
         self.resolve()
         self.current = current = {**self.existing, **self.details(self.existing)}
+        if "called" in current:
+            current["name"] = called = current.pop("called")
+            if called != self.desired["name"] and "name" not in self.updates:
+                raise self.fail(
+                    f"it is called {called}, and a {self.label} cannot be renamed",
+                    hint=f"Put `name: {called}` into the data, also where it is referred to, and no longer `adopt` it.",
+                )
         changes = [
             Change(key, current.get(key), wanted)
             for key, wanted in self.desired.items()
@@ -561,6 +581,18 @@ class Resource(ABC):
             self.current = self.flatten(raw)
         self._wait_until_ready()
         self.current = {**self.existing, **self.details(self.existing)}
+
+    def plan_adoption(self, facts: Facts) -> PlanEntry:
+        """Instead of `plan`: this one gets the tag of the environment, and nothing else is changed."""
+        self.current = facts
+        owned = sorted({*facts["tags"], str(self.cloud.tag)})
+        self.entry = PlanEntry(self.kind, self.name, "update", NONE, [Change("tags", facts["tags"], owned)], "adopted")
+        return self.entry
+
+    def adopt(self) -> None:
+        """Carry out `plan_adoption`."""
+        for change in self.entry.changes:
+            self._update_tags(change)
 
     def _update_tags(self, change: Change) -> None:
         body = {"resources": [{"resource_id": str(self.existing["id"]), "resource_type": self.taggable}]}

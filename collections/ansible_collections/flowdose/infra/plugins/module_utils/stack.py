@@ -17,7 +17,7 @@ from .applied import Applied
 from .client import CLIENT_OPTIONS, CloudError
 from .costs import read_prices
 from .plan import Plan
-from .resource import TIMEOUT_OPTION, Cloud, Facts, PlanEntry, Resource, item_spec
+from .resource import TIMEOUT_OPTION, Cloud, Facts, PlanEntry, Resource, item_spec, suggest
 from .resources.alert_policy import AlertPolicy
 from .resources.certificate import Certificate
 from .resources.connection_pool import ConnectionPool
@@ -71,6 +71,7 @@ STACK_OPTIONS: dict[str, dict[str, Any]] = {
     "state": {"type": "str", "choices": ["present", "adopted", "absent"], "default": "present"},
     "confirm": {"type": "str"},
     "prune": {"type": "bool", "default": False},
+    "adopt": {"type": "dict", "default": {}},
     "unprotected": {"type": "list", "elements": "str", "default": []},
     "empty_buckets": {"type": "bool", "default": False},
     "plan_dir": {"type": "path"},
@@ -156,6 +157,7 @@ class Stack:
                 if resource.state == "present" and (kind.kind, name) in leaving:
                     place = str(resource.place)
                     failures[place] = CloudError(f"it needs {kind.label} {name}, which is declared state: absent")
+        failures |= self._check_adopt()
         if failures:
             raise StackError("The data is not right; nothing was changed.", failures)
         try:
@@ -163,6 +165,27 @@ class Stack:
         except CycleError as error:
             titles = " -> ".join(resource.title for resource in error.args[1])
             raise StackError("The data is not right; nothing was changed.", {titles: CloudError("a cycle")}) from None
+
+    def _check_adopt(self) -> dict[str, CloudError]:
+        """Tell the cloud under which names the data knows what `adopt` names."""
+        failures: dict[str, CloudError] = {}
+        known = {f"{resource.kind}:{resource.name}": resource for resource in self.resources}
+        for key, there in (self.data.get("adopt") or {}).items():
+            resource = known.get(key)
+            if resource is None:
+                failures[f"adopt: {key}"] = CloudError(
+                    "nothing of that kind and name is declared", hint=suggest(key, known)
+                )
+            elif not resource.taggable and "name" not in resource.updates:
+                failures[f"adopt: {key}"] = CloudError(
+                    f"a {resource.label} is known by its name alone",
+                    hint="Declare it under the name that it has there.",
+                )
+            elif (resource.kind, str(there)) in self.cloud.adopted:
+                failures[f"adopt: {key}"] = CloudError(f"{there} is adopted as two")
+            else:
+                self.cloud.adopted[resource.kind, str(there)] = resource.name
+        return failures
 
     def plan(self) -> list[PlanEntry]:
         """Look at everything that is there, at once, and compare. Changes nothing."""
@@ -186,7 +209,8 @@ class Stack:
     def document(self) -> Plan:
         """What was planned, to be read, kept and approved."""
         mode = {key: self.data.get(key) or default for key, default in MODE.items()}
-        return Plan.of(self.environment, mode, self.resources, self.unmanaged, self.applied, self.prices)
+        others = self.entries[len(self.resources) :]
+        return Plan.of(self.environment, mode, self.resources, others, self.applied, self.prices)
 
     def apply(self, say: Callable[[str], None] = lambda line: None) -> None:
         """Make it so. Whatever does not depend on something that failed is finished before `StackError` is raised."""
@@ -249,6 +273,16 @@ class Stack:
         # No token, no API: said once, not once for everything that is declared.
         for listed in [pool.submit(self.cloud.all, kind, scope) for kind, scope in scopes]:
             listed.result()
+        failures = {}
+        for kind in KINDS:
+            for (adopted, there), name in self.cloud.adopted.items():
+                if adopted == kind.kind and all(facts["name"] != name for facts in self.cloud.all(kind)):
+                    names = [facts["name"] for facts in self.cloud.all(kind)]
+                    failures[f"adopt: {adopted}:{name}"] = CloudError(
+                        f"there is no {kind.label} with the name or id {there}", hint=suggest(there, names)
+                    )
+        if failures:
+            raise StackError("The data is not right; nothing was changed.", failures)
         self.prices = prices.result()
 
     def _before(self, resource: Resource) -> list[Resource]:
@@ -286,9 +320,13 @@ class Stack:
     def _reason_not_to_prune(self, kind: type[Resource], facts: Facts) -> str:
         if kind.stateful:
             return "holds data"
-        own = str(self.cloud.tag)
-        others = [tag for tag in facts["tags"] if tag.startswith(TAG_PREFIX) and not f"{tag}-".startswith(f"{own}-")]
+        others = self._tags_of_others(facts)
         return f"has the tag {', '.join(others)} too" if others else ""
+
+    def _tags_of_others(self, facts: Facts) -> list[str]:
+        """Those that say that it belongs to another environment."""
+        tags = [tag for tag in facts.get("tags") or [] if tag.startswith(TAG_PREFIX)]
+        return [tag for tag in tags if not f"{tag}-".startswith(f"{self.cloud.tag}-")]
 
     def _is_ours(self, facts: Facts) -> bool:
         # Whoever writes a tag first decides on its capitals.

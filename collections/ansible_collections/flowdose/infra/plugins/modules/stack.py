@@ -41,6 +41,14 @@ options:
   confirm:
     description: For O(state=absent), the name of the environment once more.
     type: str
+  adopt:
+    description:
+      - Which existing resources are what is declared, where their names differ; keys are V(KIND:NAME) as declared, such as
+        V(droplet:backend-staging), values the name or id that the resource has there.
+      - With O(state=present) such a resource is renamed where the API can do that (droplets, VPCs, firewalls, projects,
+        SSH keys), and otherwise refused, saying what to put into the data.
+    type: dict
+    default: {}
   prune:
     description:
       - Also delete what carries the environment's tag and is not declared, after a list of it.

@@ -12,9 +12,13 @@ from ..resource import NONE, Change, Cloud, Facts, Resource
 from .database_cluster import DatabaseCluster
 from .domain import Domain
 from .droplet import Droplet
+from .load_balancer import LoadBalancer
+from .reserved_ip import ReservedIp
 from .spaces_bucket import SpacesBucket
+from .volume import Volume
 
 ENVIRONMENTS = ("Development", "Staging", "Production")
+LENGTHS = {"name": 175, "description": 255, "purpose": 255}
 PURPOSE_OF_ITS_OWN = "Other: "  # what the API puts before a purpose that is not one of its own
 # How resources are written here -> kind, first part of DigitalOcean's uniform resource name, key of its last part
 MEMBERS: dict[str, tuple[type[Resource], str, str]] = {
@@ -22,6 +26,9 @@ MEMBERS: dict[str, tuple[type[Resource], str, str]] = {
     "database_cluster": (DatabaseCluster, "do:dbaas:", "id"),
     "domain": (Domain, "do:domain:", "name"),
     "spaces_bucket": (SpacesBucket, "do:space:", "name"),
+    "load_balancer": (LoadBalancer, "do:loadbalancer:", "id"),
+    "volume": (Volume, "do:volume:", "id"),
+    "reserved_ip": (ReservedIp, "do:floatingip:", "ip"),  # by its droplet's name; the URN has its former name
 }
 
 
@@ -36,7 +43,7 @@ class Project(Resource):
         "environment": {"type": "str"},
         "resources": {"type": "list", "elements": "str"},
     }
-    updates: ClassVar = dict.fromkeys(("description", "purpose", "environment", "resources"), NONE)
+    updates: ClassVar = dict.fromkeys(("name", "description", "purpose", "environment", "resources"), NONE)
     later = frozenset({"resources"})
     required_for_create = ("purpose",)
     references: ClassVar = {"resources": Resource}  # type: ignore[type-abstract]  # of any kind
@@ -49,6 +56,9 @@ class Project(Resource):
             desired["environment"] = desired["environment"].capitalize()
             if desired["environment"] not in ENVIRONMENTS:
                 raise CloudError(f"environment must be one of {', '.join(ENVIRONMENTS)}")
+        for key, most in LENGTHS.items():
+            if len(desired.get(key, "")) > most:
+                raise CloudError(f"{key} is longer than {most} characters")
         if "resources" in desired:
             for member in desired["resources"]:
                 if member.partition(":")[0] not in MEMBERS or not member.partition(":")[2]:

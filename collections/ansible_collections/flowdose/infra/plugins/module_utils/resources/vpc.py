@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Any, ClassVar
 
 from ..catalog import check_region
@@ -24,14 +25,20 @@ class Vpc(Resource):
         "region": {"type": "str"},
         "ip_range": {"type": "str"},
         "description": {"type": "str"},
+        "default": {"type": "bool"},
     }
-    updates: ClassVar = {"description": NONE}
+    updates: ClassVar = {"name": NONE, "description": NONE, "default": NONE}
     immutable: ClassVar = {"region": REPLACE, "ip_range": REPLACE}
+    later = frozenset({"default"})
     required_for_create = ("region",)
     in_use_statuses = frozenset({409})
 
     @classmethod
     def normalise(cls, desired: Facts) -> Facts:
+        if not re.fullmatch(r"[a-zA-Z0-9\-.]+", desired["name"]):
+            raise CloudError("the name of a VPC has letters, digits, hyphens and dots only")
+        if len(desired.get("description", "")) > 255:
+            raise CloudError("description is longer than 255 characters")
         if "ip_range" in desired:
             try:
                 network = ipaddress.IPv4Network(desired["ip_range"])
@@ -64,6 +71,11 @@ class Vpc(Resource):
                 f"it is the default VPC of region {self.current['region']}, which cannot be deleted",
                 hint="Make another VPC of the region its default first, or leave this one: it costs nothing.",
             )
+        if "default" in changes and changes["default"].after is False and self.current:
+            raise CloudError(
+                f"it is the default VPC of region {self.current['region']}",
+                hint="Make another VPC of the region its default (default: true): that takes it from this one.",
+            )
         if "region" in changes:
             check_region(self.cloud, self.desired["region"])
         if "ip_range" in changes:
@@ -75,7 +87,8 @@ class Vpc(Resource):
     def create(self) -> dict[str, Any]:
         # Two at once in one region fail.
         with self.cloud.lock(("create a VPC", self.desired["region"])):
-            return self.client.call(f"create {self.title}", "vpcs.create", body=self.desired)["vpc"]
+            body = {key: value for key, value in self.desired.items() if key != "default"}
+            return self.client.call(f"create {self.title}", "vpcs.create", body=body)["vpc"]
 
     def update(self, changes: dict[str, Change]) -> None:
         body = {key: change.after for key, change in changes.items()}
