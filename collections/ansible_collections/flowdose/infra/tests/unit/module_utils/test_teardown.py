@@ -9,6 +9,9 @@ import copy
 from typing import Any
 
 import pytest
+from ansible_collections.flowdose.infra.plugins.module_utils.resources.domain_record import DomainRecord
+from ansible_collections.flowdose.infra.plugins.module_utils.resources.droplet import Droplet
+from ansible_collections.flowdose.infra.plugins.module_utils.resources.project import Project
 from ansible_collections.flowdose.infra.plugins.module_utils.resources.vpc import Vpc
 from ansible_collections.flowdose.infra.plugins.module_utils.stack import KINDS, Stack
 from ansible_collections.flowdose.infra.plugins.module_utils.teardown import Teardown
@@ -89,10 +92,10 @@ def shown(made: Stack, action: str) -> set[str]:
 
 
 def inventory(account: Any) -> dict[str, set[str]]:
-    """What there is, by kind."""
+    """What there is, by kind. Tags stay behind, on nothing: they are not made by a declaration, nor deleted by one."""
     cloud = account.cloud()
     scopes = {"domain_record": "example.test"}
-    kinds = [kind for kind in KINDS if kind.findable or kind.kind == "domain_record"]
+    kinds = [kind for kind in KINDS if (kind.findable and kind.kind != "tag") or kind.kind == "domain_record"]
     return {
         kind.kind: {f"{facts['name']} {facts['id']}" for facts in cloud.all(kind, scopes.get(kind.kind))}
         for kind in kinds
@@ -121,6 +124,8 @@ def test_all_of_it_goes_and_nothing_else(both: Any) -> None:
         "domain_record:api-one.example.test A",
         "domain_record:one.example.test TXT owner=one",
         "project:shop one",
+        "tag:flowdose-one",
+        "tag:flowdose-one-backend",
     }
     assert shown(made, "keep") == {"domain:example.test"}
     assert inventory(both) == both.others
@@ -129,3 +134,161 @@ def test_all_of_it_goes_and_nothing_else(both: Any) -> None:
     assert shown(again, "delete") == set()
     assert both.written(before) == []
     assert again.remarks[-1] == "Of one there is nothing left to take down."
+
+
+def test_the_order(both: Any) -> None:
+    """What needs something goes before it; a firewall guards to the end; a database is the first to go with its data."""
+    before = len(both.server.requests)
+    destroy(both)
+    calls = [call for call in both.written(before) if call.startswith("DELETE")]
+    path = "DELETE /v2/{}/".format
+
+    def last(prefix: str) -> int:
+        return max(index for index, call in enumerate(calls) if call.startswith(prefix))
+
+    def first(prefix: str) -> int:
+        return min(index for index, call in enumerate(calls) if call.startswith(prefix))
+
+    assert last(path("domains")) < last(path("droplets")), "no record leads to a droplet that is gone"
+    assert last(path("droplets")) < first(path("firewalls"))
+    assert last(path("droplets")) < last(path("vpcs")), "the one that succeeds"
+    assert last(path("databases")) < last(path("vpcs"))
+    assert last(path("vpcs")) < first(path("tags"))
+    assert last(path("projects")) > last(path("databases"))
+
+
+def refused(account: Any, **options: Any) -> str:
+    before = len(account.server.requests)
+    with pytest.raises(CloudError) as caught:
+        planned(account, **options).approve(check_mode=False)
+    assert account.written(before) == []
+    return str(caught.value)
+
+
+def test_what_holds_data_must_be_named(both: Any) -> None:
+    message = refused(both)
+    assert "one was not taken down; nothing was changed." in message
+    assert "database_clusters[0] (postgres-one): it holds data and is protected" in message
+    assert """-e '{"flowdose_unprotected": ["database_cluster:postgres-one"]}'""" in message
+    assert "domain" not in message.replace("domain_", ""), "the zone just stays"
+    unprotected = copy.deepcopy(ONE)
+    unprotected["database_clusters"][0]["protected"] = False
+    planned(both, **unprotected).approve(check_mode=False)
+    planned(both, unprotected=UNPROTECTED).approve(check_mode=False)
+
+
+@pytest.mark.parametrize("confirm", [None, "", "two", "ONE", "one "])
+def test_the_name_must_be_confirmed(both: Any, confirm: str | None) -> None:
+    message = refused(both, unprotected=UNPROTECTED, confirm=confirm)
+    assert ("confirmed was " in message) is bool(confirm)
+    assert "-e confirm=one" in message
+    check = planned(both, unprotected=UNPROTECTED, confirm=confirm)
+    if confirm:
+        with pytest.raises(CloudError):
+            check.approve(check_mode=True)
+    else:
+        check.approve(check_mode=True)  # looking needs no confirmation
+
+
+@pytest.mark.parametrize("name", ["postgres-one", "database_cluster:", "droplet:backend-one", "cluster:postgres-one"])
+def test_names_that_are_none(account: Any, name: str) -> None:
+    message = refused(account, unprotected=[name])
+    assert f"unprotected: {name!r} is not of the form KIND:NAME" in message
+    assert "database_cluster, " in message
+    assert account.asked() == []
+
+
+def test_what_carries_the_tag_goes_though_it_is_not_declared(both: Any) -> None:
+    vpc = both.cloud().require(Vpc, "net-one")["id"]
+    client = both.client()
+    forgotten = {"name": "forgotten", **SIZES, "vpc_uuid": vpc, "tags": ["flowdose-one"]}
+    client.call("make", "droplets.create", body=forgotten)
+    old = {"name": "old-pg", "engine": "pg", "num_nodes": 1, "size": "db-s-1vcpu-1gb", "region": "fra1"}
+    old |= {"private_network_uuid": vpc, "tags": ["flowdose-one"]}
+    client.call("make", "databases.create_cluster", body=old)
+    message = refused(both, unprotected=UNPROTECTED)
+    assert "database_cluster:old-pg: it holds data and is protected" in message
+    assert "postgres-one:" not in message
+    made = destroy(both, unprotected=[*UNPROTECTED, "database_cluster:old-pg"])
+    whys = {entry.name: entry.why for entry in made.entries}
+    assert (whys["forgotten"], whys["old-pg"]) == ("not declared, but tagged",) * 2
+    assert whys["backend-one"] == "the environment goes"
+    assert inventory(both) == both.others
+
+
+def test_what_belongs_to_others_stays_and_what_it_needs_too(both: Any) -> None:
+    vpc = both.cloud().require(Vpc, "net-one")["id"]
+    client = both.client()
+    guest = {"name": "guest", **SIZES, "vpc_uuid": vpc, "tags": ["flowdose-one-backend"]}
+    client.call("make", "droplets.create", body=guest)
+    backend = both.cloud().require(Droplet, "backend-one")
+    body = {"type": "A", "name": "www", "data": backend["public_ipv4"]}
+    client.call("make", "domains.create_record", "example.test", body=body)
+    made = destroy(both)
+    assert {entry.name: entry.why for entry in made.entries if entry.action == "keep"} == {
+        "example.test": "shared",
+        "net-one": "used by others",
+        "flowdose-one-backend": "used by others",
+        "www.example.test A": "not declared",
+    }
+    said = "\n".join(made.remarks)
+    assert "VPC net-one stays: droplet guest is in it, and does not belong to this environment" in said
+    assert f"leads to {backend['public_ipv4']} of droplet backend-one, which goes: delete it" in said
+    left = inventory(both)
+    assert {kind for kind in left if left[kind] != both.others[kind]} == {"droplet", "vpc", "tag", "domain_record"}
+
+
+def test_what_only_has_the_name_stays(both: Any) -> None:
+    """Without the tag nothing says that it is this environment's."""
+    clusters = both.client().call("list", "databases.list_clusters")["databases"]
+    (mine,) = [cluster for cluster in clusters if cluster["name"] == "postgres-one"]
+    body = {"resources": [{"resource_id": mine["id"], "resource_type": "database"}]}
+    both.client().call("untag", "tags.unassign_resources", "flowdose-one", body=body)
+    made = destroy(both, unprotected=[])
+    assert {entry.name: entry.why for entry in made.entries if entry.action == "keep"} == {
+        "postgres-one": "not tagged",
+        "net-one": "used by others",
+        "example.test": "shared",
+    }
+    assert "it does not carry the tag flowdose-one" in "\n".join(made.remarks)
+
+
+def test_a_zone_goes_when_it_is_named_and_nobody_else_has_a_record_in_it(both: Any) -> None:
+    named = [*UNPROTECTED, "domain:example.test"]
+    made = planned(both, unprotected=named)
+    assert shown(made, "keep") == {"domain:example.test"}
+    assert "records that do not belong to this environment: api-two A, two TXT" in "\n".join(made.remarks)
+    for record in both.cloud().all(DomainRecord, "example.test"):
+        if record["name"].endswith("two"):
+            both.client().call("delete", "domains.delete_record", "example.test", record["id"])
+    destroy(both, unprotected=named)
+    assert inventory(both)["domain"] == set()
+
+
+def test_the_default_network_stays(scaled: Any) -> None:
+    data = {key: ONE[key] for key in ("vpcs",)}
+    converge(scaled, "one", data)
+    before = len(scaled.server.requests)
+    for _ in range(2):
+        made = Teardown(scaled.cloud(), "one", {**copy.deepcopy(data), "confirm": "one"})
+        made.check()
+        made.plan()
+        made.approve(check_mode=False)
+        made.apply()
+        assert [(entry.name, entry.action, entry.why) for entry in made.entries] == [
+            ("net-one", "keep", "default network")
+        ]
+    assert scaled.written(before) == []
+
+
+def test_a_project_hands_over_what_stays(both: Any) -> None:
+    (project,) = [facts for facts in both.cloud().all(Project) if facts["name"] == "shop one"]
+    destroy(both)
+    client = both.client()
+    assert client.find("look", "projects.get", project["id"]) is None
+    members = client.list_all("list", "projects.list_resources", "resources", "default")
+    assert "do:domain:example.test" in {member["urn"] for member in members} | {
+        member["urn"]
+        for other in both.cloud().all(Project)
+        for member in client.list_all("list", "projects.list_resources", "resources", other["id"])
+    }
