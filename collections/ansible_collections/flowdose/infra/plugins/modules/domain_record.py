@@ -38,6 +38,12 @@ options:
   droplet:
     description: Name of a droplet whose public address is the O(data) of an V(A) record.
     type: str
+  load_balancer:
+    description: Name of a load balancer whose address is the O(data) of an V(A) record.
+    type: str
+  reserved_ip:
+    description: Name of a droplet whose reserved IP is the O(data) of an V(A) record.
+    type: str
   ttl:
     description: Time to live in seconds, at least 30. All records of the same name and type share it.
     type: int
@@ -54,7 +60,7 @@ options:
     description: Flags of a V(CAA) record.
     type: int
   tag:
-    description: Tag of a V(CAA) record, such as V(issue).
+    description: Tag of a V(CAA) record, V(issue), V(issuewild) or V(iodef).
     type: str
   exclusive:
     description:

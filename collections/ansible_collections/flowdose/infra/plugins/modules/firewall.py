@@ -24,7 +24,7 @@ options:
     type: str
     required: true
   tags:
-    description: All tags whose droplets it protects. Tags that do not exist are created.
+    description: All tags whose droplets it protects, five at most. Tags that do not exist are created.
     type: list
     elements: str
   droplets:
@@ -63,6 +63,11 @@ options:
         type: list
         elements: str
         default: []
+      load_balancers:
+        description: Names of load balancers.
+        type: list
+        elements: str
+        default: []
 
   outbound_rules:
     description:
@@ -92,6 +97,11 @@ options:
         default: []
       droplets:
         description: Names of droplets.
+        type: list
+        elements: str
+        default: []
+      load_balancers:
+        description: Names of load balancers.
         type: list
         elements: str
         default: []

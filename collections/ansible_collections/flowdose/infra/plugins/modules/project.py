@@ -34,7 +34,7 @@ options:
   resources:
     description:
       - Resources that shall be in it, each as C(KIND:NAME) with a kind of V(droplet), V(database_cluster),
-        V(domain) or V(spaces_bucket).
+        V(domain), V(spaces_bucket), V(load_balancer), V(volume) or V(reserved_ip) (the name of its droplet).
       - Others are left in it, because a resource leaves a project only by moving to another one.
     type: list
     elements: str

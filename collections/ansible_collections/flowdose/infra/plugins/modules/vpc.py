@@ -34,8 +34,13 @@ options:
       - It cannot be changed.
     type: str
   description:
-    description: Free text.
+    description: Free text, 255 characters at most.
     type: str
+  default:
+    description:
+      - Whether what names no VPC is put into this one, in its region. It can be made so, which takes it from another.
+      - The first VPC of a region is its default by itself, and a default one cannot be deleted.
+    type: bool
 """
 
 EXAMPLES = r"""

@@ -12,10 +12,26 @@ from ..client import CloudError
 from ..resource import NONE, Change, Cloud, Facts, Resource
 from .domain import Domain, normalise_zone
 from .droplet import Droplet
+from .load_balancer import LoadBalancer
+from .reserved_ip import ReservedIp
 
 TYPES = ["A", "AAAA", "CAA", "CNAME", "MX", "NS", "SRV", "TXT"]
 SINGLE = ("A", "AAAA", "CNAME")  # of these a name mostly has one; of the others often several
 HOST_DATA = ("CNAME", "MX", "NS", "SRV")  # their data is a host name
+# What an A record can point to by name -> its kind, the fact that is its address
+TARGETS: dict[str, tuple[type[Resource], str]] = {
+    "droplet": (Droplet, "public_ipv4"),
+    "load_balancer": (LoadBalancer, "ip"),
+    "reserved_ip": (ReservedIp, "ip"),  # by the name of its droplet
+}
+RANGES = {
+    "ttl": (30, 2**31 - 1),
+    "priority": (0, 65535),
+    "port": (0, 65535),
+    "weight": (0, 65535),
+    "flags": (0, 255),
+}
+CAA_TAGS = ("issue", "issuewild", "iodef")
 NUMBERS = ("priority", "port", "weight", "flags")
 NEEDED: dict[str, tuple[str, ...]] = {
     "MX": ("priority",),
@@ -33,14 +49,14 @@ class DomainRecord(Resource):
         "type": {"type": "str", "required": True, "choices": TYPES},
         "name": {"type": "str", "default": "@"},
         "data": {"type": "str"},
-        "droplet": {"type": "str"},
+        **{key: {"type": "str"} for key in TARGETS},
         "ttl": {"type": "int"},
         **{key: {"type": "int"} for key in NUMBERS},
         "tag": {"type": "str"},
         "exclusive": {"type": "bool"},
     }
     updates: ClassVar = {**dict.fromkeys(("data", "ttl", "tag", *NUMBERS), NONE)}
-    references: ClassVar = {"domain": Domain, "droplet": Droplet}
+    references: ClassVar = {"domain": Domain, **{key: kind for key, (kind, _fact) in TARGETS.items()}}
 
     @property
     def name(self) -> str:
@@ -56,7 +72,7 @@ class DomainRecord(Resource):
     def identity_value(self) -> tuple[Any, ...]:
         keys: tuple[str, ...] = ("domain", "type", "name")
         if not self.desired["exclusive"]:
-            keys += ("data", "droplet")
+            keys += ("data", *TARGETS)
         return tuple(self.desired.get(key) for key in keys)
 
     @classmethod
@@ -65,17 +81,21 @@ class DomainRecord(Resource):
         desired["domain"] = normalise_zone(desired["domain"])
         desired["name"] = relative_name(desired.get("name", "@"), desired["domain"])
         desired.setdefault("exclusive", type in SINGLE)
-        if "data" in desired and "droplet" in desired:
-            raise CloudError("data and droplet exclude each other")
-        if not desired["exclusive"] and not desired.keys() & {"data", "droplet"}:
+        given = [key for key in ("data", *TARGETS) if key in desired]
+        if len(given) > 1:
+            raise CloudError(f"{' and '.join(given)} exclude each other")
+        if not desired["exclusive"] and not given:
             raise CloudError(f"data must be given: it tells the {type} records of a name apart")
-        if "droplet" in desired and type != "A":
-            raise CloudError(f"droplet goes with type A, not {type}")
+        if given and given != ["data"] and type != "A":
+            raise CloudError(f"{given[0]} goes with type A, not {type}")
+        if type == "CAA" and desired.get("tag", "issue") not in CAA_TAGS:
+            raise CloudError(f"tag must be one of {', '.join(CAA_TAGS)}")
         missing = [key for key in NEEDED.get(type, ()) if key not in desired]
         if missing:
             raise CloudError(f"type {type} needs {', '.join(missing)}")
-        if "ttl" in desired and desired["ttl"] < 30:
-            raise CloudError("ttl must be at least 30 (seconds)")
+        for key, (least, most) in RANGES.items():
+            if not least <= desired.get(key, least) <= most:
+                raise CloudError(f"{key} must be between {least} and {most}")
         if "data" in desired:
             desired["data"] = normalise_data(type, desired["data"], desired["domain"])
         return desired
@@ -94,10 +114,12 @@ class DomainRecord(Resource):
         return bool(self.desired["exclusive"]) or facts["data"] == self._address_or_data()
 
     def resolve(self) -> None:
-        if "droplet" in self.desired:
-            if (Droplet.kind, self.desired["droplet"]) not in self.cloud.declared:
-                self.cloud.require(Droplet, self.desired["droplet"])
-            self.desired["data"] = self._address_or_data() or f"address of droplet {self.desired['droplet']}"
+        target = self._target()
+        if target:
+            kind, name, _fact = target
+            if (kind.kind, name) not in self.cloud.declared:
+                self.cloud.require(kind, name)
+            self.desired["data"] = self._address_or_data() or f"address of {kind.label} {name}"
 
     @classmethod
     def fetch(cls, cloud: Cloud, scope: str | None) -> list[dict[str, Any]]:
@@ -110,8 +132,8 @@ class DomainRecord(Resource):
         return found and found["domain_record"]
 
     def preflight(self, changes: dict[str, Change]) -> None:
-        if self.current is None and not self.desired.keys() & {"data", "droplet"}:
-            raise CloudError("either data or droplet must be given")
+        if self.current is None and not self.desired.keys() & {"data", *TARGETS}:
+            raise CloudError(f"data, or one of {', '.join(TARGETS)}, must be given")
 
     def create(self) -> dict[str, Any]:
         answer = self.client.call(f"create {self.title}", "domains.create_record", self.scope, body=self._body())
@@ -126,17 +148,29 @@ class DomainRecord(Resource):
         self.client.call(f"delete {self.title}", "domains.delete_record", self.scope, facts["id"])
 
     def _address_or_data(self) -> Any:
-        """None while the droplet it points to does not exist yet."""
-        if "droplet" not in self.desired:
+        """None while what it points to does not exist yet, or has no address yet."""
+        target = self._target()
+        if target is None:
             return self.desired.get("data")
-        droplet = self.cloud.find(Droplet, self.desired["droplet"])
-        return droplet and droplet["public_ipv4"]
+        kind, name, fact = target
+        found = self.cloud.find(kind, name)
+        return found and found[fact]
+
+    def _target(self) -> tuple[type[Resource], str, str] | None:
+        """What it points to by name: kind, name, the fact that is its address."""
+        for key, (kind, fact) in TARGETS.items():
+            if key in self.desired:
+                return kind, self.desired[key], fact
+        return None
 
     def _body(self) -> dict[str, Any]:
         body = {key: self.desired[key] for key in ("type", "name", "ttl", "tag", *NUMBERS) if key in self.desired}
         data = self._address_or_data()
         if data is None:
-            raise CloudError(f"droplet {self.desired['droplet']} has no public address")
+            target = self._target()
+            if target is None:
+                raise RuntimeError("a record without data, which preflight refuses")
+            raise CloudError(f"{target[0].label} {target[1]} has no public address")
         # Written with the dot that makes a name absolute, and read back without it.
         type = self.desired["type"]
         absolute = type in HOST_DATA or (type == "CAA" and self.desired["tag"] != "iodef")

@@ -448,13 +448,13 @@ class TestDomainRecord:
     @pytest.mark.parametrize(
         ("params", "message"),
         [
-            ({"type": "A"}, "either data or droplet"),
+            ({"type": "A"}, "data, or one of droplet, load_balancer, reserved_ip, must be given"),
             ({"type": "A", "data": "192.0.2.1", "droplet": "one"}, "exclude each other"),
             ({"type": "TXT", "droplet": "one"}, "goes with type A"),
             ({"type": "A", "data": "localhost"}, "not an IP address"),
             ({"type": "A", "data": "::1"}, "does not go with type A"),
             ({"type": "MX", "data": "mail.example.test"}, "needs priority"),
-            ({"type": "A", "data": "192.0.2.1", "ttl": 5}, "at least 30"),
+            ({"type": "A", "data": "192.0.2.1", "ttl": 5}, "ttl must be between 30"),
         ],
     )
     def test_wrong_data(self, account: Any, params: dict[str, Any], message: str) -> None:
@@ -476,5 +476,5 @@ class TestProject:
             account.plan(Project, name="p", purpose="x", resources=["droplet:one"])
 
     def test_a_resource_of_no_kind(self, account: Any) -> None:
-        with pytest.raises(CloudError, match=r"'volume:x' is not of the form KIND:NAME"):
-            account.plan(Project, name="p", purpose="x", resources=["volume:x"])
+        with pytest.raises(CloudError, match=r"'disk:x' is not of the form KIND:NAME"):
+            account.plan(Project, name="p", purpose="x", resources=["disk:x"])
