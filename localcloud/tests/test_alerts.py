@@ -101,8 +101,10 @@ def test_a_policy_rings_when_its_window_is_full_and_says_when_it_is_over(
     assert (email["to"], email["subject"]) == ("ops@localcloud.test", "[triggered] CPU is high")
     assert email["text"] == "web-1: cpu is 95.0, the policy tells when it is above 80 for 5m"
     assert (note["delivery"], target.posted[0]["channel"]) == ("delivered", "#ops")
+    assert [alert["subject"] for alert in cloud.status()["ringing"]] == ["CPU is high"]
     measure(cloud, droplet, 80, 1)
     assert told(cloud)[2:] == [("email", "resolved"), ("slack", "resolved")]
+    assert cloud.status()["ringing"] == []
     assert [post["text"] for post in target.posted] == ["[triggered] CPU is high", "[resolved] CPU is high"]
 
 

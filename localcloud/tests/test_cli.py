@@ -230,3 +230,23 @@ def test_down_removes_nothing_that_is_not_its_own(command: Command) -> None:
     command.up()
     command("down")
     assert [path.name for path in command.state.iterdir()] == ["thesis.txt"]
+
+
+def test_the_watch_goes_round_and_rings(command: Command) -> None:
+    command.up("--speed", "60")  # a minute is a second, a round every two
+    target = f"http://127.0.0.1:{_free_port()}/"
+    check = {"name": "shop", "type": "http", "target": target, "regions": ["eu_west"], "enabled": True}
+    id = command.api("POST", "/v2/uptime/checks", check).json()["check"]["id"]
+    notifications = {"email": ["ops@localcloud.test"], "slack": [{"channel": "#ops", "url": f"{target}secret"}]}
+    alert = {"name": "down", "type": "down", "period": "2m", "notifications": notifications}
+    assert command.api("POST", f"/v2/uptime/checks/{id}/alerts", alert).status_code == 201
+    deadline = time.monotonic() + 40
+    while not (ringing := command.status()["ringing"]):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert ringing[0]["subject"] == "shop: down"
+    assert "DOWN" in command("status")
+    told = command("notifications")
+    assert f"{target}: down in eu_west" in told
+    assert "secret" not in told
+    assert "secret" in command("notifications", "--json")

@@ -35,20 +35,32 @@ def problem(notifications: dict[str, Any]) -> tuple[str, str] | None:
     return None
 
 
-def track(cloud: Cloud, key: str, holds: bool, window: str) -> str | None:
+def judge(
+    cloud: Cloud, key: str, holds: bool, window: str, destinations: dict[str, Any], subject: str, text: str
+) -> None:
     """Note that the condition of alert `key` holds now, or does not.
 
-    Returns "triggered" once it has held without a break for the `window`, and "resolved" as soon as it no longer does.
+    It rings once the condition has held without a break for the `window`, and tells as soon as it no longer does.
     """
     watched, now = cloud.state["alerting"], cloud.now()
     if not holds:
         before = watched.pop(key, None)
-        return "resolved" if before is not None and before["triggered"] else None
+        if before is not None and before["triggered"]:
+            _notify(cloud, destinations, "resolved", subject, text)
+        return
     watch = watched.setdefault(key, {"since": now, "triggered": False})
-    if watch["triggered"] or now - watch["since"] < WINDOWS[window]:
-        return None
-    watch["triggered"] = True
-    return "triggered"
+    if not watch["triggered"] and now - watch["since"] >= WINDOWS[window]:
+        watch.update(triggered=True, subject=subject, text=text)
+        _notify(cloud, destinations, "triggered", subject, text)
+
+
+def ringing(cloud: Cloud) -> list[dict[str, Any]]:
+    """What has rung and is not over."""
+    return [
+        {"since": iso(watch["since"]), "subject": watch["subject"], "text": watch["text"]}
+        for watch in cloud.state["alerting"].values()
+        if watch["triggered"]
+    ]
 
 
 def forget(cloud: Cloud, prefix: str) -> None:
@@ -57,7 +69,7 @@ def forget(cloud: Cloud, prefix: str) -> None:
         del cloud.state["alerting"][key]
 
 
-def notify(cloud: Cloud, destinations: dict[str, Any], outcome: str, subject: str, text: str) -> None:
+def _notify(cloud: Cloud, destinations: dict[str, Any], outcome: str, subject: str, text: str) -> None:
     """Write one e-mail to each address, which goes no further than `localcloud notifications`, and queue what goes to
     Slack: `watch.Watch.deliver` posts it."""
     sent = cloud.state["notifications"]

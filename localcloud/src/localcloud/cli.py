@@ -290,6 +290,10 @@ def _print_status(state: State) -> None:
         print(f"droplet  {_addresses(droplet)} {droplet['state']}")
     for cluster in full["clusters"]:
         print(f"cluster  {_addresses(cluster)} {cluster['state']}  {cluster['engine']} {cluster['version']}")
+    for check in full["checks"]:
+        print(f"check    {check['name']:<24} {check['target']} {'/'.join(sorted(set(check['regions'].values())))}")
+    for alert in full["ringing"]:
+        print(f"RINGING  {alert['subject']} since {alert['since']}: {alert['text']}")
     for machine in [*full["droplets"], *full["clusters"]]:
         if machine["error"]:
             print(f"ERROR    {machine['name']}: {machine['error']}")

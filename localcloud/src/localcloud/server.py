@@ -23,6 +23,7 @@ from typing import Any
 from aiohttp import web
 
 from localcloud import routing
+from localcloud.alerting import ringing
 from localcloud.api import (
     account,
     certificates,
@@ -421,6 +422,27 @@ class Server:
                 }
                 for cluster in state["databases"].values()
             ],
+            "load_balancers": [
+                {
+                    "id": balancer["id"],
+                    "name": balancer["name"],
+                    "state": balancer["status"],
+                    "ip": balancer["public_ip"] if balancer["network"] == "EXTERNAL" else balancer["private_ip"],
+                    "droplet_ids": balanced_droplets(state, balancer),
+                    "error": failures.get(f"load_balancer:{balancer['id']}"),
+                }
+                for balancer in state["load_balancers"].values()
+            ],
+            "checks": [
+                {
+                    "id": check["id"],
+                    "name": check["name"],
+                    "target": check["target"],
+                    "regions": {region: seen["status"] for region, seen in check["states"].items()},
+                }
+                for check in state["uptime_checks"].values()
+            ],
+            "ringing": ringing(self.cloud),
             "errors": {queue: text for queue, text in failures.items() if queue.partition(":")[0] not in _SHOWN},
         }
 

@@ -171,10 +171,9 @@ def observe(cloud: Cloud, measured: dict[str, dict[str, float]]) -> None:
 def _judge(cloud: Cloud, policy: dict[str, Any], item: dict[str, Any], metric: str, value: float) -> None:
     above = policy["compare"] == "GreaterThan"
     holds = value > policy["value"] if above else value < policy["value"]
-    outcome = alerting.track(cloud, f"policy:{policy['uuid']}:{item['id']}", holds, policy["window"])
-    if outcome is not None:
-        text = (
-            f"{item['name']}: {metric} is {value:.1f}, the policy tells when it is {_COMPARE[policy['compare']]} "
-            f"{policy['value']:g} for {policy['window']}"
-        )
-        alerting.notify(cloud, policy["alerts"], outcome, policy["description"] or metric, text)
+    text = (
+        f"{item['name']}: {metric} is {value:.1f}, the policy tells when it is {_COMPARE[policy['compare']]} "
+        f"{policy['value']:g} for {policy['window']}"
+    )
+    key = f"policy:{policy['uuid']}:{item['id']}"
+    alerting.judge(cloud, key, holds, policy["window"], policy["alerts"], policy["description"] or metric, text)

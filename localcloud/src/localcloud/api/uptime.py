@@ -252,10 +252,9 @@ def observe(cloud: Cloud, check_id: str, sights: dict[str, Sight]) -> None:
     for alert in check["alerts"].values():
         if (finding := _finding(check, alert, sights)) is not None:
             holds, text = finding
-            outcome = alerting.track(cloud, f"uptime:{check['id']}:{alert['id']}", holds, alert["period"])
-            if outcome is not None:
-                subject = f"{check['name']}: {alert['name']}"
-                alerting.notify(cloud, alert["notifications"], outcome, subject, f"{check['target']}: {text}")
+            key, subject = f"uptime:{check['id']}:{alert['id']}", f"{check['name']}: {alert['name']}"
+            words = f"{check['target']}: {text}"
+            alerting.judge(cloud, key, holds, alert["period"], alert["notifications"], subject, words)
 
 
 def _note(state: dict[str, Any], status: str, now: float) -> None:
