@@ -13,6 +13,7 @@ from __future__ import annotations
 import collections
 import copy
 import difflib
+import re
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -35,8 +36,14 @@ IMPACTS = (NONE, RESTART, POWER_OFF, IRREVERSIBLE)
 
 HIDDEN = "VALUE_HIDDEN"
 TOLERANCE = 120.0  # seconds for which polling goes on although the API does not answer
+LOOKS = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0)  # seconds before each look for what a POST without a clear answer may have made
+LAG = 120.0  # seconds in which what was just created or changed need not be seen everywhere
+GONE_AFTER = 300.0  # seconds after which what cannot be seen is taken to be gone
 SHARED_LOOK = 2.0  # seconds for which a list answers for all that are waited for, times its number of pages
 RELEASE_TIME = 300.0  # seconds in which the API lets go of what a resource contained, before that can be deleted
+
+# Refusals that say that there is one already: perhaps made by a run that ended before it could be seen.
+DUPLICATE = re.compile(r"already|taken|duplicate|unique|exists", re.IGNORECASE)
 
 STATE_OPTION: dict[str, Any] = {"type": "str", "choices": ["present", "absent"], "default": "present"}
 PROTECTED_OPTION: dict[str, Any] = {"type": "bool", "default": True}
@@ -98,8 +105,9 @@ class Cloud:
         self.timeout = timeout
         self.tag = tag  # on all that can carry one
         self.progress = progress
-        self.sleep = sleep
+        self._sleep = sleep
         self.monotonic = monotonic
+        self._closed = False
         self.declared: set[tuple[str, str]] = set()  # (kind, name) of what this run will create if it is not there
         self.adopted: dict[tuple[str, str], str] = {}  # (kind, id or name there) -> name in the data
         self._known: dict[Any, Any] = {}
@@ -125,6 +133,18 @@ class Cloud:
     @property
     def spaces(self) -> Spaces:
         return self.once("spaces", self._make_spaces)
+
+    def close(self) -> None:
+        """The run was interrupted: nothing is asked or changed any more, whatever threads still wait for."""
+        with self._lock:
+            self._closed = True
+            if "client" in self._known:
+                self._known["client"].close()
+
+    def sleep(self, seconds: float) -> None:
+        self._sleep(seconds)
+        if self._closed:
+            raise CloudError("this run was interrupted")
 
     def once(self, key: Any, ask: Callable[[], T]) -> T:
         """The answer of `ask`, which is asked once per key; other threads wait for that one answer."""
@@ -186,25 +206,48 @@ class Cloud:
         """Send a POST whose effect must come exactly once.
 
         When no clear answer comes (5xx, broken connection), `look` tells whether it had its effect after all; only when
-        it did not, also not a few seconds later, is it sent again.
+        it did not, also not half a minute later, is it sent again.
         """
         attempt = 0
         while True:
             attempt += 1
             try:
-                return send()
+                answer = send()
             except CloudError as error:
-                # A second try that is refused as a duplicate says that the first had its effect.
-                if not error.ambiguous and not (attempt > 1 and error.status in (409, 422)):
+                # A second try that is refused says that the first had its effect; a first try that is refused as a
+                # duplicate, that there is one which the lists did not show yet.
+                refused = error.status in (409, 422) and (attempt > 1 or DUPLICATE.search(error.message))
+                if not error.ambiguous and not refused:
                     raise
-                for pause in (0.0, 1.0, 2.0, 4.0):
-                    self.sleep(pause)
-                    found = look()
-                    if found is not None:
-                        return found
+                found = self._look_again(look, LOOKS if error.ambiguous else LOOKS[:4])
+                if found is not None:
+                    return found
                 if attempt == 3 or not error.ambiguous:
                     raise
                 self.sleep(backoff(attempt))
+            else:
+                if attempt > 1:
+                    look()  # refuses two of them, should the first one have had its effect now
+                return answer
+
+    def _look_again(self, look: Callable[[], T | None], pauses: Iterable[float]) -> T | None:
+        """None only when a look has found nothing: not having seen is no reason to send anything again."""
+        unseen: CloudError | None = None
+        for pause in pauses:
+            self.sleep(pause)
+            try:
+                found = look()
+            except CloudError as error:
+                if not error.transient:
+                    raise
+                unseen = error
+            else:
+                unseen = None
+                if found is not None:
+                    return found
+        if unseen is not None:
+            raise unseen
+        return None
 
     def look_at(
         self, kind: type[Resource], scope: str | None, id: Any, read: Callable[[], Facts | None]
@@ -467,7 +510,7 @@ class Resource(ABC):
             return
         self._wait_until_ready()
         if action == "create":
-            self._update(self._differences(self.later))
+            self._once_visible(lambda: self._update(self._differences(self.later)))
         elif action == "update":
             # Not from the plan but from what is there now, for a resource that was still being made then.
             self._update(self._differences())
@@ -557,10 +600,20 @@ class Resource(ABC):
             raw = self.read(facts)
             return self.flatten(raw) if raw else None  # not found is normal just after creating
 
+        start = self.cloud.monotonic()
+
+        def done(seen: Facts | None) -> bool:
+            if seen is None and self.cloud.monotonic() - start > GONE_AFTER:
+                raise self.fail(
+                    f"it was there (id {facts['id']}) and cannot be seen any more",
+                    hint="If somebody deleted it meanwhile, it is made anew when you run again.",
+                )
+            return seen is not None and (self.ready(seen) or self.broken(seen) is not None)
+
         ready = self.cloud.wait(
             self.title,
             lambda: self.cloud.look_at(type(self), self.scope, facts["id"], read),
-            lambda seen: seen is not None and (self.ready(seen) or self.broken(seen) is not None),
+            done,
             lambda seen: self.describe(seen) if seen else "not visible yet",
             group=self.kind,
         )
@@ -568,19 +621,63 @@ class Resource(ABC):
         self._refuse_broken(self.existing)
 
     def _update(self, changes: list[Change]) -> None:
-        if not changes:
-            return
-        self.cloud.progress(self.title, "updating", 0)
+        """Carry out the changes, until they can be read back."""
+        keys = {change.key for change in changes}
+        while changes:
+            self.cloud.progress(self.title, "updating", 0)
+            try:
+                self._carry_out(changes)
+                refused = None
+            except CloudError as error:
+                # Of a call that was sent twice, the second may be refused because the first had its effect.
+                if not error.repeated or error.transient:
+                    raise
+                refused = error
+            left = self._still_different(keys)
+            if left and len(left) == len(changes):
+                raise refused or self.fail(
+                    "; ".join(f"{c.key} is still {show(c.before)}, not {show(c.after)}" for c in left)
+                    + f", {LAG:.0f} s after the change was accepted",
+                    hint="Run again; if it stays, look at it in the control panel.",
+                )
+            changes = left
+
+    def _carry_out(self, changes: list[Change]) -> None:
         by_key = {change.key: change for change in changes}
         if self.taggable and "tags" in by_key:
             self._update_tags(by_key.pop("tags"))
         if by_key:
             self.update(by_key)
-        raw = self.read(self.existing)
-        if raw:
-            self.current = self.flatten(raw)
-        self._wait_until_ready()
-        self.current = {**self.existing, **self.details(self.existing)}
+
+    def _still_different(self, keys: set[str]) -> list[Change]:
+        """What of `keys` does not read back as declared, although some time was given: reads may lag behind."""
+        start = self.cloud.monotonic()
+        while True:
+            raw = self.read(self.existing)
+            if raw:
+                self.current = self.flatten(raw)
+            self._wait_until_ready()
+            left = self._differences(keys)
+            if not left or self.cloud.monotonic() - start > LAG:
+                return left
+            self.cloud.progress(self.title, "changed, not to be seen yet", self.cloud.monotonic() - start)
+            self.cloud.sleep(2.0)
+
+    def _once_visible(self, do: Callable[[], None]) -> None:
+        """Do something with what was created a moment ago: that it is not found is not the last word then."""
+        start = self.cloud.monotonic()
+        while True:
+            try:
+                do()
+                return
+            except CloudError as error:
+                if error.status != 404 or self.cloud.monotonic() - start > LAG:
+                    raise
+            self.cloud.progress(self.title, "not visible yet", self.cloud.monotonic() - start)
+            self.cloud.sleep(2.0)
+            raw = self.read(self.existing)
+            if raw:
+                self.current = self.flatten(raw)
 
     def plan_adoption(self, facts: Facts) -> PlanEntry:
         """Instead of `plan`: this one gets the tag of the environment, and nothing else is changed."""

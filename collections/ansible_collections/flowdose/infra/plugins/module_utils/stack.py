@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from graphlib import CycleError, TopologicalSorter
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -39,7 +42,7 @@ from .resources.uptime_check import UptimeCheck
 from .resources.volume import Volume
 from .resources.vpc import Vpc
 from .spaces import SPACES_OPTIONS
-from .watch import Watch
+from .watch import Watch, typical
 
 KINDS: tuple[type[Resource], ...] = (
     Tag,
@@ -91,8 +94,12 @@ class StackError(CloudError):
         self.failures = failures
         self.skipped = list(skipped)
         lines = [summary]
+        told: set[str | None] = set()
         for place, error in failures.items():
-            lines += [f"- {place}: " + str(error).replace("\n", "\n  ")]
+            # What to do about it is said once, not with each that failed for the same reason.
+            text = str(error).removesuffix(f"\n{error.hint}") if error.hint in told else str(error)
+            lines += [f"- {place}: " + text.replace("\n", "\n  ")]
+            told.add(error.hint)
         lines += [f"- {place}: not tried, because what it needs failed" for place in self.skipped]
         super().__init__("\n".join(lines))
 
@@ -191,7 +198,11 @@ class Stack:
         """Look at everything that is there, at once, and compare. Changes nothing."""
         failures: dict[str, CloudError] = {}
         with ThreadPoolExecutor(max_workers=READERS) as pool:
-            self._look(pool)
+            try:
+                self._look(pool)
+            except BaseException:
+                self.cloud.close()  # else leaving the pool waits for all that it was asked
+                raise
             plans = {resource: pool.submit(resource.plan) for resource in self.resources}
             for resource, planned in plans.items():
                 try:
@@ -220,30 +231,46 @@ class Stack:
         failures: dict[Resource, BaseException] = {}
         skipped: list[Resource] = []
         made: list[Resource] = []
-        running: dict[Future[None], Resource] = {}
-        pool = ThreadPoolExecutor(max_workers=max(1, min(len(self.resources), 200)))
+        chains = self._chains()
+        running: set[Resource] = set()
+        ended: SimpleQueue[tuple[Resource, BaseException | None]] = SimpleQueue()
+
+        def work(resource: Resource) -> None:
+            error: BaseException | None = None
+            try:
+                resource.apply()
+            except BaseException as caught:
+                error = caught
+            ended.put((resource, error))
+
         try:
             while order.is_active():
-                for resource in order.get_ready():
+                # All that can begin does, the longest chain first. What waits costs a thread that sleeps; how much
+                # goes on at the same time at the API is the client's to limit (`IN_FLIGHT`).
+                for resource in sorted(order.get_ready(), key=lambda resource: -chains[resource]):
                     if any(needed in failures or needed in skipped for needed in self._before(resource)):
                         skipped.append(resource)
                         order.done(resource)
                     else:
-                        running[pool.submit(resource.apply)] = resource
+                        running.add(resource)
                         watch.started(resource)
-                ended = wait(running, timeout=watch.patience(), return_when=FIRST_COMPLETED).done
-                for future in ended:
-                    resource = running.pop(future)
-                    order.done(resource)
-                    error = future.exception()
-                    if error is not None:
-                        failures[resource] = error
-                    else:
-                        made.append(resource)
-                    watch.ended(resource, failed=error is not None)
+                        # A daemon: the end of the process waits for none of them.
+                        threading.Thread(target=work, args=(resource,), name=resource.title, daemon=True).start()
+                if running:
+                    with suppress(Empty):
+                        resource, error = ended.get(timeout=watch.patience())
+                        running.remove(resource)
+                        order.done(resource)
+                        if error is not None:
+                            failures[resource] = error
+                        else:
+                            made.append(resource)
+                        watch.ended(resource, failed=error is not None)
                 watch.report()
+        except BaseException:
+            self.cloud.close()
+            raise
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
             self.applied.save(made, self.resources)
         for error in failures.values():
             if not isinstance(error, CloudError):
@@ -295,6 +322,15 @@ class Stack:
         own = (type(resource), str(resource.desired["name"]))
         leaving = [other for other in self.resources if other.state == "absent" and not other.container]
         return [other for other in leaving if own in other.dependencies()]
+
+    def _chains(self) -> dict[Resource, float]:
+        """For each resource the seconds that it and what needs it are likely to take, one after the other."""
+        chains = {resource: 0.0 for resource in self.resources}
+        for resource in reversed(list(self._order().static_order())):
+            chains[resource] += typical(resource) or 1.0
+            for needed in self._before(resource):
+                chains[needed] = max(chains[needed], chains[resource])
+        return chains
 
     def _order(self) -> TopologicalSorter[Resource]:
         return TopologicalSorter({resource: self._before(resource) for resource in self.resources})

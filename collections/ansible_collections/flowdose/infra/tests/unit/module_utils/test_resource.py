@@ -288,13 +288,36 @@ class TestSettle:
 
     ambiguous = CloudError("gateway timeout", status=504, ambiguous=True)
     duplicate = CloudError("name is taken", status=422)
+    outage = CloudError("bad gateway", status=502)
 
     def test_a_clear_answer(self) -> None:
         assert self.settle(["made"], []) == "made"
 
     def test_a_clear_refusal(self) -> None:
+        with pytest.raises(CloudError, match="colour is unknown"):
+            self.settle([CloudError("colour is unknown", status=422)], [])
+
+    def test_a_duplicate_that_the_lists_did_not_show(self) -> None:
+        """Of a run that was killed a moment ago."""
+        assert self.settle([self.duplicate], [None, "found"]) == "found"
+
+    def test_a_duplicate_of_somebody_else(self) -> None:
         with pytest.raises(CloudError, match="name is taken"):
-            self.settle([self.duplicate], [])
+            self.settle([self.duplicate], [None] * 4)
+        assert SHELF.now < 10, "no reason to wait long"
+
+    def test_an_outage_while_looking(self) -> None:
+        assert self.settle([self.ambiguous], [self.outage, self.outage, "found"]) == "found"
+
+    def test_not_having_seen_is_no_reason_to_send_again(self) -> None:
+        with pytest.raises(CloudError, match="bad gateway"):
+            self.settle([self.ambiguous], [None, None, *[self.outage] * 4])
+        assert SHELF.calls.count("send") == 1
+
+    def test_one_that_came_to_be_after_all_is_said(self) -> None:
+        twins = CloudError("there are 2 resources that match thing a: 1 and 2")
+        with pytest.raises(CloudError, match="1 and 2"):
+            self.settle([self.ambiguous, "made"], [None] * 6 + [twins])
 
     def test_it_had_its_effect(self) -> None:
         assert self.settle([self.ambiguous], ["found"]) == "found"
@@ -305,16 +328,107 @@ class TestSettle:
         assert SHELF.calls == ["send", "look", "look", "look"]
 
     def test_it_had_no_effect(self) -> None:
-        assert self.settle([self.ambiguous, "made"], [None] * 4) == "made"
-        assert SHELF.calls == ["send", *["look"] * 4, "send"]
+        assert self.settle([self.ambiguous, "made"], [None] * 6 + ["made"]) == "made"
+        assert SHELF.calls == ["send", *["look"] * 6, "send", "look"]
+        assert SHELF.now >= 30
 
     def test_the_second_is_refused_as_a_duplicate(self) -> None:
-        assert self.settle([self.ambiguous, self.duplicate], [None] * 4 + ["found"]) == "found"
+        assert self.settle([self.ambiguous, self.duplicate], [None] * 6 + ["found"]) == "found"
 
     def test_it_gives_up(self) -> None:
         with pytest.raises(CloudError, match="gateway timeout"):
-            self.settle([self.ambiguous] * 3, [None] * 12)
+            self.settle([self.ambiguous] * 3, [None] * 18)
         assert SHELF.calls.count("send") == 3
+
+
+class TestLag:
+    """What was just made or changed need not be seen everywhere at once."""
+
+    def test_an_update_is_there_when_it_can_be_read_back(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+        planned(name="a", colour="red").apply()
+        before, start, read = dict(shelf.things[0]), shelf.now, Thing.read
+        thing = planned(name="a", colour="blue")
+
+        def late(thing: Thing, facts: Facts) -> dict[str, Any] | None:
+            return before if shelf.now < start + 20 else read(thing, facts)
+
+        monkeypatch.setattr(Thing, "read", late)
+        monkeypatch.setattr(Thing, "update", lambda thing, changes: shelf.things[0].update(colour="blue"))
+        thing.apply()
+        assert thing.existing["colour"] == "blue"
+        assert 20 <= shelf.now - start < 30
+
+    def test_an_update_that_never_comes_is_said(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+        planned(name="a", colour="red").apply()
+        monkeypatch.setattr(Thing, "update", lambda self, changes: None)
+        with pytest.raises(CloudError, match=r"thing a as declared: colour is still red, not blue, 120 s after"):
+            planned(name="a", colour="blue").apply()
+
+    def test_an_update_whose_second_sending_is_refused(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+        planned(name="a", colour="red", weight=1).apply()
+        update = Thing.update
+
+        def refused(thing: Thing, changes: dict[str, Change]) -> None:
+            first = dict(list(changes.items())[:1])
+            update(thing, first)
+            if first != changes:
+                raise CloudError("it is being painted", status=422, repeated=True)
+
+        monkeypatch.setattr(Thing, "update", refused)
+        planned(name="a", colour="blue", weight=2).apply()
+        assert (shelf.things[0]["colour"], shelf.things[0]["weight"]) == ("blue", 2)
+
+    def test_an_update_that_is_refused(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+        planned(name="a", colour="red").apply()
+
+        def refused(thing: Thing, changes: dict[str, Change]) -> None:
+            shelf.calls.append("update")
+            raise CloudError("no such colour", status=422)
+
+        monkeypatch.setattr(Thing, "update", refused)
+        with pytest.raises(CloudError, match="no such colour"):
+            planned(name="a", colour="blue").apply()
+        assert shelf.calls.count("update") == 1
+
+    def test_what_was_just_made_is_not_found(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+        update, refusals = Thing.update, [CloudError("not found", status=404)] * 3
+
+        def late(thing: Thing, changes: dict[str, Change]) -> None:
+            if refusals:
+                raise refusals.pop()
+            update(thing, changes)
+
+        monkeypatch.setattr(Thing, "update", late)
+        planned(name="a", colour="red", labels=["x"]).apply()
+        assert shelf.things[0]["labels"] == ["x"]
+
+    def test_what_was_there_before_is_not_found(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        planned(name="a", colour="red").apply()
+
+        def gone(thing: Thing, changes: dict[str, Change]) -> None:
+            raise CloudError("not found", status=404)
+
+        monkeypatch.setattr(Thing, "update", gone)
+        with pytest.raises(CloudError, match="not found"):
+            planned(name="a", colour="blue").apply()
+
+    def test_what_vanishes_is_not_waited_for_to_the_end(self, shelf: Shelf) -> None:
+        shelf.things = [{"id": 7, "name": "a", "colour": "red", "ready_at": 1e9}]
+        thing = planned(name="a")
+        shelf.things = []
+        with pytest.raises(CloudError, match=r"it was there \(id 7\) and cannot be seen any more"):
+            thing.apply()
+        assert 300 <= shelf.now < 320
+
+
+def test_an_interrupted_run_does_nothing_more(shelf: Shelf) -> None:
+    cloud = shelf.cloud()
+    thing = Thing(cloud, {"name": "a", "colour": "red"})
+    thing.plan()
+    cloud.close()
+    with pytest.raises(CloudError, match="interrupted"):
+        thing.apply()
+    assert shelf.now < 2
 
 
 def test_lists_are_asked_for_once(shelf: Shelf) -> None:
