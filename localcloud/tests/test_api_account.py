@@ -61,14 +61,18 @@ def test_tag_keeps_its_first_capitals(api: Api) -> None:
 
 def test_tag_resources(api: Api, cloud: RunningCloud) -> None:
     droplet, cluster = api.droplet(), api.cluster()
+    volume = api("POST", "/v2/volumes", {"name": "v", "region": "fra1", "size_gigabytes": 1}, status=201)["volume"]
     api("POST", "/v2/tags", {"name": "x"}, status=201)
     resources = [
         {"resource_id": str(droplet["id"]), "resource_type": "droplet"},
         {"resource_id": cluster["id"], "resource_type": "database"},
+        {"resource_id": volume["id"], "resource_type": "volume"},
     ]
     api("POST", "/v2/tags/x/resources", {"resources": resources}, status=204)
     tag = api("GET", "/v2/tags/x")["tag"]
-    assert (tag["resources"]["count"], tag["resources"]["droplets"]["count"]) == (2, 1)
+    counts = {kind: held["count"] for kind, held in tag["resources"].items() if isinstance(held, dict)}
+    assert counts == {"droplets": 1, "databases": 1, "volumes": 1, "images": 0, "volume_snapshots": 0}
+    assert tag["resources"]["count"] == 3
     assert tag["resources"]["droplets"]["last_tagged_uri"] == f"{cloud.endpoint}/v2/droplets/{droplet['id']}"
     assert [item["id"] for item in api("GET", "/v2/databases?tag_name=x")["databases"]] == [cluster["id"]]
     api("DELETE", "/v2/tags/x/resources", {"resources": resources[:1]}, status=204)
@@ -84,6 +88,9 @@ def test_bad_tags(api: Api) -> None:
     missing = {"resources": [{"resource_id": "7", "resource_type": "droplet"}]}
     api.refused("POST", "/v2/tags/x/resources", missing, status=404)
     api.refused("POST", "/v2/tags/y/resources", missing, status=404)
+    for kind, status in (("volume_snapshot", 404), ("image", 404), ("firewall", 422)):
+        other = {"resources": [{"resource_id": "7", "resource_type": kind}]}
+        api.refused("POST", "/v2/tags/x/resources", other, status=status)
 
 
 # -- projects --------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from localcloud.routing import Answer, Call, route
 _NAME = re.compile(r"[a-zA-Z0-9_\-:]{1,255}")
 # resource_type of the API -> collection of the state
 _TAGGABLE = {"droplet": "droplets", "database": "databases", "volume": "volumes"}
+_ABSENT = {"image": "images", "volume_snapshot": "volume_snapshots"}  # the account has none of its own
 
 
 def check_tag_names(names: list[str]) -> None:
@@ -53,7 +54,7 @@ def _render(call: Call, name: str) -> dict[str, Any]:
         if ids:
             uri = f"{call.base_url}/v2/{collection}/{ids[-1]}"
             resources[collection]["last_tagged_uri"] = resources["last_tagged_uri"] = uri
-    resources["volume_snapshots"] = {"count": 0}
+    resources |= {collection: {"count": 0} for collection in _ABSENT.values()}
     return {"name": name, "resources": resources}
 
 
@@ -98,9 +99,9 @@ def _resources(call: Call) -> list[dict[str, Any]]:
     found = []
     for resource in call.body["resources"]:
         kind, id = resource.get("resource_type", ""), resource.get("resource_id", "")
-        if kind not in _TAGGABLE:
+        if kind not in _TAGGABLE and kind not in _ABSENT:
             raise unprocessable(f"resource type '{kind}' cannot be tagged")
-        item = call.cloud.state[_TAGGABLE[kind]].get(id)
+        item = call.cloud.state[_TAGGABLE[kind]].get(id) if kind in _TAGGABLE else None
         if item is None:
             raise not_found(f"{kind} {id} could not be found")
         found.append(item)
