@@ -187,7 +187,7 @@ def _flow(nodes: Sequence[Node], y: float, width: float) -> float:
 
 def _width(text: str, size: int) -> float:
     """Roughly: fonts differ, so rather too wide."""
-    return len(_short(text)) * size * 0.62
+    return len(_short(text)) * size * 0.64
 
 
 # -- what is drawn

@@ -24,13 +24,19 @@ from .costs import CURRENCY, Cost, monthly, total
 from .drawing import svg
 from .files import write_file
 from .resource import HIDDEN, IRREVERSIBLE, NONE, POWER_OFF, Facts, PlanEntry, Resource, show, without_secrets
-from .topology import Topology, mermaid
+from .topology import Topology, mermaid, printable
 
 VERSION = 1  # of plan.json
 SIGNS = {"create": "+", "update": "~", "delete": "-", "unmanaged": "?", "keep": "="}
-IMPACTS = {POWER_OFF: "power-off, about 2 min", IRREVERSIBLE: "irreversible, data is lost"}
+IMPACTS = {POWER_OFF: "power-off, ~2 min"}
 NARROWEST, WIDEST = 100, 160  # columns
-SELF_EVIDENT = frozenset({"name", "description", "public_key", "exclusive", "powered", "domain"})  # in a creation
+# Not worth a word where something is created: JSON has all.
+SELF_EVIDENT = frozenset(
+    {
+        *("name", "description", "public_key", "exclusive", "powered", "domain"),
+        *("vpc", "ssh_keys", "tags", "resources", "leaf_certificate", "certificate_chain"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -54,12 +60,16 @@ class Row:
 
     @property
     def title(self) -> str:
-        return f"{self.noun} {self.name}"
+        return printable(f"{self.noun} {self.name}")
 
     @property
     def facts(self) -> Facts:
         """As it will be; as it is, where it goes."""
         return {**(self.observed or {}), **self.desired}
+
+    @property
+    def changed_keys(self) -> list[str]:
+        return sorted(change["key"] for change in self.changes)
 
     def state(self) -> dict[str, Any]:
         """What the hash is made of."""
@@ -67,7 +77,7 @@ class Row:
             "kind": self.kind,
             "name": self.name,
             "action": self.action,
-            "changes": sorted(change["key"] for change in self.changes),
+            "changes": self.changed_keys,
             "desired": self.desired,
             "observed": self.observed,
         }
@@ -133,9 +143,9 @@ class Plan:
     @property
     def costs_text(self) -> str:
         before, after = self.costs
-        said = f"Monthly cost in {CURRENCY}: {before} now, {after} after it."
+        said = f"Monthly cost of all of it in {CURRENCY}: {before} before, {after} after."
         unknown = list(dict.fromkeys([*before.unknown, *after.unknown]))
-        return said + (f" The API tells no price for: {', '.join(unknown)}." if unknown else "")
+        return said + (f" Without a price in the API: {', '.join(unknown)}." if unknown else "")
 
     def as_dict(self) -> dict[str, Any]:
         before, after = self.costs
@@ -159,8 +169,8 @@ class Plan:
         width = min(max(columns, NARROWEST), WIDEST)
         lines = [f"Plan for {self.environment}: {self.summary}"]
         if self.changing:
-            lines += _table(self.changing, self.costs, width)
-        lines += textwrap.wrap(self.costs_text, width)
+            lines += _table(self.changing, width)
+        lines += textwrap.wrap(self.costs_text, width, break_on_hyphens=False)
         return "\n".join([*lines, f"Hash of this plan: {self.hash}"])
 
     def as_markdown(self) -> str:
@@ -170,11 +180,11 @@ class Plan:
             lines += ["| | resource | why | impact | before | after |", "|---|---|---|---|--:|--:|"]
             for row in self.changing:
                 details = "".join(f"<br>{_cell(detail)}" for detail in _details(row))
-                what = f"{row.noun} **{_cell(row.name)}**{details}"
+                what = f"{row.noun} **{_cell(printable(row.name))}**{details}"
                 money = f"{_money(row.before)} | {_money(row.after)}"
                 lines.append(f"| {row.action} | {what} | {row.why} | {_impact(row)} | {money} |")
             before, after = self.costs
-            lines += [f"| | **the whole environment, {CURRENCY} a month** | | | **{before}** | **{after}** |", ""]
+            lines += [f"| | **all of it, {CURRENCY} a month** | | | **{before}** | **{after}** |", ""]
         lines += [self.costs_text, "", f"Hash of this plan: `{self.hash}`", ""]
         return "\n".join([*lines, "```mermaid", self.as_mermaid() + "```", ""])
 
@@ -209,11 +219,13 @@ class Plan:
 
 def _row(resource: Resource, applied: Applied, prices: dict[str, float]) -> Row:
     entry = resource.entry
+    # Where a file lies is this controller's affair.
+    paths = {key for key, option in resource.options.items() if option.get("type") == "path"}
     comparable = resource.updates.keys() | resource.immutable.keys() | set(resource.identity) | {"id"}
     observed = None
     if resource.current is not None:
         shown = without_secrets(resource.options, resource.current)
-        observed = {key: value for key, value in shown.items() if key in comparable}
+        observed = {key: value for key, value in shown.items() if key in comparable - paths}
     changes = [dataclasses.asdict(change) for change in entry.changes]
     why = ""
     if entry.action == "create":
@@ -238,7 +250,7 @@ def _row(resource: Resource, applied: Applied, prices: dict[str, float]) -> Row:
         monthly(resource.kind, resource.name, {**(resource.current or {}), **resource.desired}, prices)
         if stays
         else None,
-        without_secrets(resource.options, resource.desired),
+        {key: value for key, value in without_secrets(resource.options, resource.desired).items() if key not in paths},
         observed,
     )
 
@@ -255,13 +267,12 @@ def _canonical(value: Any) -> Any:
 # -- text
 
 
-def _table(rows: list[Row], costs: tuple[Cost, Cost], width: int) -> list[str]:
+def _table(rows: list[Row], width: int) -> list[str]:
     head = ("", "why", "impact", "before", "after")
     cells = [
         (f"{SIGNS[r.action]} {r.action} {r.title}", r.why, _impact(r), _money(r.before), _money(r.after)) for r in rows
     ]
-    last = (f"  the whole environment, {CURRENCY} a month", "", "", str(costs[0]), str(costs[1]))
-    widths = [max(len(line[column]) for line in (head, *cells, last)) for column in range(5)]
+    widths = [max(len(line[column]) for line in (head, *cells)) for column in range(5)]
     widths[0] = min(widths[0], width - sum(widths[1:]) - 2 * 4)
     lines = _line(head, widths)
     for row, line in zip(rows, cells, strict=True):
@@ -270,7 +281,7 @@ def _table(rows: list[Row], costs: tuple[Cost, Cost], width: int) -> list[str]:
             lines += textwrap.wrap(
                 detail, width, initial_indent=" " * 4, subsequent_indent=" " * 6, break_on_hyphens=False
             )
-    return [*lines, *_line(last, widths)]
+    return lines
 
 
 def _line(cells: tuple[str, ...], widths: list[int]) -> list[str]:
@@ -291,6 +302,8 @@ def _details(row: Row) -> list[str]:
     if row.action == "update":
         mixed = len({change["why"] for change in row.changes}) > 1
         return [f"{_difference(change)}{' (' + change['why'] + ')' if mixed else ''}" for change in row.changes]
+    if row.action == "delete" and row.impact == IRREVERSIBLE:
+        return ["all that it holds is lost"]
     if row.action == "unmanaged":
         return ["tagged as of this environment, but not declared: left alone"]
     return []
@@ -300,7 +313,8 @@ def _setting(key: str, value: Any) -> str:
     if value is True:
         return key
     if isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        return f"{len(value)} {key.replace('_', ' ')}"
+        noun = key.replace("_", " ")
+        return f"{len(value)} {noun if len(value) > 1 else noun.removesuffix('s')}"
     return f"{key}={_brief(value)}"
 
 
@@ -320,7 +334,7 @@ def _brief(value: Any) -> str:
         value = ",".join(map(_brief, value))
     elif isinstance(value, dict):
         value = " ".join(f"{key}={_brief(item)}" for key, item in value.items() if item not in (None, "", [], {}))
-    text = show(value)
+    text = printable(show(value))
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -383,7 +397,7 @@ def _moved(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
         found += _changed_values("is", before["observed"] or {}, after["observed"] or {})
     found += _changed_values("is declared as", before["desired"], after["desired"])
     if before["action"] != after["action"]:
-        found.append(f"to {after['action']}, was to {before['action']}")
+        found.append(f"action is {after['action']}, was {before['action']}")
     return found
 
 

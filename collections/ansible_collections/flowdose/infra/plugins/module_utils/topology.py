@@ -35,6 +35,8 @@ class Pictured(Protocol):
     def noun(self) -> str: ...
     @property
     def facts(self) -> dict[str, Any]: ...
+    @property
+    def changed_keys(self) -> list[str]: ...
 
 
 @dataclass
@@ -79,15 +81,20 @@ class Topology:
 
     def __init__(self, rows: Iterable[Pictured]) -> None:
         self._by_kind: dict[str, dict[str, Pictured]] = {}
+        strays = []  # of which no more is known than the name
         for row in rows:
-            self._by_kind.setdefault(row.kind, {})[row.name] = row
+            if row.facts:
+                self._by_kind.setdefault(row.kind, {})[row.name] = row
+            else:
+                strays.append(row)
         self._numbers: dict[tuple[str, str], str] = {}
         self.edges: list[tuple[str, str]] = []
         self.zones = self._zones()
         self.entries = [self._node(row) for kind in ("load_balancer", "reserved_ip") for row in self._all(kind)]
         self.networks = self._networks()
         self.spaces = self._spaces()
-        self.others = [self._node(row) for kind in self._by_kind if kind not in PICTURED for row in self._rest(kind)]
+        others = [row for kind in self._by_kind if kind not in PICTURED for row in self._rest(kind)]
+        self.others = [self._node(row) for row in (*others, *strays)]
         self._connect()
         self._untangle()
 
@@ -119,7 +126,9 @@ class Topology:
 
     def _node(self, row: Pictured) -> Node:
         title = row.facts.get("name") if row.kind == "domain_record" else row.name
-        return Node(self._id(row.kind, row.name), str(title), _lines(row), row.action)
+        changes = [f"changes: {', '.join(row.changed_keys)}"] if row.action == "update" else []
+        lines = [printable(line) for line in (*_lines(row), *changes)]
+        return Node(self._id(row.kind, row.name), printable(str(title)), lines, row.action)
 
     def _zones(self) -> list[Frame]:
         found: dict[str, Frame] = {}
@@ -136,7 +145,7 @@ class Topology:
         found: dict[str | None, Frame] = {}
         for kind in ("droplet", "database_cluster", "volume"):
             for row in self._all(kind):
-                name = row.facts.get("vpc")
+                name = self._vpc_of(row)
                 vpc = self._by_kind.get("vpc", {}).get(name or "")
                 frame = found.get(name)
                 if frame is None:
@@ -158,6 +167,13 @@ class Topology:
                 inner.nodes.append(self._node(row))
         return list(found.values())
 
+    def _vpc_of(self, row: Pictured) -> str | None:
+        """A volume is where its droplet is."""
+        if row.kind == "volume":
+            row = self._by_kind.get("droplet", {}).get(row.facts.get("droplet") or "", row)
+        name = row.facts.get("vpc")
+        return str(name) if name else None
+
     def _firewall_of(self, droplet: Pictured) -> Pictured | None:
         tags = set(droplet.facts.get("tags") or [])
         for firewall in self._all("firewall"):
@@ -177,8 +193,7 @@ class Topology:
     def _connect(self) -> None:
         droplets = self._all("droplet")
         for row in self._all("domain_record"):
-            for kind in ("droplet", "load_balancer", "reserved_ip"):
-                self._edge(row, kind, row.facts.get(kind))
+            self._edge(row, "droplet", row.facts.get("droplet"))
         for row in self._all("load_balancer"):
             for droplet in droplets:
                 tags = droplet.facts.get("tags") or []
@@ -212,11 +227,16 @@ class Topology:
             self.edges.append(edge)
 
 
+def printable(text: str) -> str:
+    """Without what would break a line, or steer a terminal: names come from whoever made the resource."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
 def _lines(row: Pictured) -> list[str]:
     """What is worth knowing about it beside its name."""
     facts = row.facts
     if row.kind == "droplet":
-        return [" · ".join(str(facts[key]) for key in ("size", "region") if facts.get(key))]
+        return [" · ".join(str(facts[key]) for key in ("size", "region") if facts.get(key)) or row.noun]
     if row.kind == "database_cluster":
         engine = f"{ENGINES.get(facts.get('engine', ''), facts.get('engine', ''))} {facts.get('version') or ''}".strip()
         nodes = facts.get("num_nodes") or 1
@@ -230,17 +250,23 @@ def _lines(row: Pictured) -> list[str]:
     if row.kind == "load_balancer":
         rules = facts.get("forwarding_rules") or []
         return ["load balancer", ", ".join(f"{r.get('entry_protocol')} {r.get('entry_port')}" for r in rules)]
+    if row.kind == "volume":
+        return [f"volume · {facts.get('size_gigabytes')} GiB"]
     return [row.noun]
 
 
 def _open_ports(firewall: Pictured) -> str:
-    rules = firewall.facts.get("inbound_rules") or []
-    ports: dict[str, list[str]] = {}
-    for rule in rules:
-        ports.setdefault(rule["protocol"], []).append("" if rule["protocol"] == "icmp" else rule["ports"])
-    return "in: " + ", ".join(
-        f"{protocol} {', '.join(dict.fromkeys(found))}".strip() for protocol, found in ports.items()
-    )
+    """Such as: in: tcp 22, 80, 443"""
+    ports: dict[str, set[str]] = {}
+    for rule in firewall.facts.get("inbound_rules") or []:
+        ports.setdefault(rule["protocol"], set()).add("" if rule["protocol"] == "icmp" else rule["ports"])
+    parts = [f"{protocol} {', '.join(sorted(found, key=_port))}".strip() for protocol, found in ports.items()]
+    return f"in: {', '.join(parts) or 'nothing'}"
+
+
+def _port(ports: str) -> int:
+    first = ports.partition("-")[0]
+    return int(first) if first.isdigit() else 0
 
 
 # -- Mermaid

@@ -1,0 +1,26 @@
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""docs/operations/plan.md shows what playbooks/plan.yml makes today, with a token that can only read."""
+
+from __future__ import annotations
+
+import pytest
+from example_plan import PAGE, PICTURES, examples, updated
+
+REFRESH = "run .venv/bin/python scripts/example_plan.py, look at the result, and commit it"
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, str]:
+    return examples()
+
+
+def test_the_page_is_current(found: dict[str, str]) -> None:
+    assert PAGE.read_text() == updated(PAGE.read_text(), found), REFRESH
+
+
+def test_the_pictures_are_current(found: dict[str, str]) -> None:
+    drawn = {name: text for name, text in found.items() if name.endswith(".svg")}
+    assert len(drawn) == 2
+    assert {name: (PICTURES / name).read_text() for name in drawn} == drawn, REFRESH
