@@ -81,7 +81,10 @@ class Droplet(Resource):
 
     @classmethod
     def flatten(cls, raw: dict[str, Any]) -> Facts:
-        addresses = {net["type"]: net["ip_address"] for net in (raw.get("networks") or {}).get("v4") or []}
+        addresses: dict[str, str] = {}
+        for network in (raw.get("networks") or {}).get("v4") or []:
+            # A reserved IP stands behind the droplet's own address.
+            addresses.setdefault(network["type"], network["ip_address"])
         features = raw.get("features") or []
         image = raw.get("image") or {}
         return {

@@ -269,6 +269,14 @@ class TestDroplet:
             account.plan(Droplet, **DROPLET | {"name": "one_two"})
 
 
+def test_a_reserved_ip_is_not_the_address_of_the_droplet_itself() -> None:
+    """Else its records would change when one is assigned, and its inventory name with them."""
+    networks = [("private", "10.1.0.2"), ("public", "192.0.2.7"), ("public", "198.51.100.1")]
+    raw = {"networks": {"v4": [{"type": type, "ip_address": address} for type, address in networks]}}
+    facts = Droplet.flatten(raw)
+    assert (facts["private_ipv4"], facts["public_ipv4"]) == ("10.1.0.2", "192.0.2.7")
+
+
 class TestFirewall:
     def test_names_of_droplets_become_ids(self, account: Any) -> None:
         droplet = account.converge(Droplet, **DROPLET).result()
