@@ -14,7 +14,6 @@ from .resource import Cloud, Facts, Resource
 T = TypeVar("T")
 ACTION_TIMEOUT = 1200.0  # seconds; a resize moves the droplet
 BUSY_TIME = 300.0  # seconds for a droplet, or a load balancer, to finish what it is doing
-BUSY = ((422, "pending event"), (403, "while it processes previous actions"))  # what the API says then
 MISSES = 30  # reads that may find nothing: what was just made is not visible everywhere at once
 
 
@@ -80,8 +79,7 @@ def when_free(cloud: Cloud, title: str, send: Callable[[], T]) -> T:
             return send()
         except CloudError as error:
             elapsed = cloud.monotonic() - start
-            busy = any(error.status == status and text in error.message.lower() for status, text in BUSY)
-            if not busy or elapsed > BUSY_TIME:
+            if not error.busy or elapsed > BUSY_TIME:
                 raise
         cloud.progress(title, "waiting for another action to end", elapsed)
         cloud.sleep(2.0)

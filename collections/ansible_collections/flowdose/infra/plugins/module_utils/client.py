@@ -41,15 +41,14 @@ CLIENT_OPTIONS: dict[str, dict[str, Any]] = {
 PAGE_SIZE = 200  # the API's maximum; its default is 20
 ATTEMPTS = 5  # of a request that can safely be sent again; 0.5 + 1 + 2 + 4 s between them at most
 CONNECT_ATTEMPTS = 3  # fewer: somebody who mistyped the address waits for the answer
-PATIENCE = 300.0  # seconds that one request waits in all for rate limits, or for what is busy, before it gives up
-BUSY_PAUSE = 3.0  # seconds before asking again something that is busy
+PATIENCE = 300.0  # seconds that one request waits in all for rate limits before it gives up
 IN_FLIGHT = 32  # requests at the same time; what waits for a resource to become ready holds none of them
 RESERVE = 250  # requests left of the hour's when they begin to be spaced out, instead of all being refused at zero
 CONNECT_TIMEOUT, READ_TIMEOUT = 10, 60  # seconds; azure-core's own default is 300 s each
 PARALLEL_PAGES = 8
 READINGS = 5  # of a list that changes while its pages are read
 # Refusals of something that another action still has a hold of: the same request succeeds when that has ended.
-BUSY = re.compile(r"pending event|processes previous actions")
+BUSY = ((422, "pending event"), (403, "while it processes previous actions"))
 CERTIFICATE_REFUSED = "CERTIFICATE_VERIFY_FAILED"  # in OpenSSL's messages
 
 # Sent twice they have the effect of being sent once. PATCH is among them because every PATCH here sets values.
@@ -97,6 +96,11 @@ class CloudError(Exception):
         self.ambiguous = ambiguous
         self.repeated = repeated
         self.transient = transient or status in TRANSIENT
+
+    @property
+    def busy(self) -> bool:
+        """Whether it was refused only because another action still goes on."""
+        return any(self.status == status and text in self.message.lower() for status, text in BUSY)
 
     def __str__(self) -> str:
         answer = self.message
@@ -393,9 +397,6 @@ class _Pipeline:
                 waited += delay
                 # The narrowest limit is the one that was hit; those who hit the other one are told so themselves.
                 limiters[0].pause(delay)
-            elif failure.status in (409, 422) and BUSY.search(failure.message) and waited < PATIENCE:
-                waited += BUSY_PAUSE
-                client.sleep(BUSY_PAUSE)
             elif failure.transient and repeatable and attempt < ATTEMPTS:
                 repeated = True
                 client.sleep(backoff(attempt))

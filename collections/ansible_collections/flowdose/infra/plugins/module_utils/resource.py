@@ -212,7 +212,7 @@ class Cloud:
         while True:
             attempt += 1
             try:
-                answer = send()
+                return send()
             except CloudError as error:
                 # A second try that is refused says that the first had its effect; a first try that is refused as a
                 # duplicate, that there is one which the lists did not show yet.
@@ -225,10 +225,6 @@ class Cloud:
                 if attempt == 3 or not error.ambiguous:
                     raise
                 self.sleep(backoff(attempt))
-            else:
-                if attempt > 1:
-                    look()  # refuses two of them, should the first one have had its effect now
-                return answer
 
     def _look_again(self, look: Callable[[], T | None], pauses: Iterable[float]) -> T | None:
         """None only when a look has found nothing: not having seen is no reason to send anything again."""
@@ -580,7 +576,16 @@ class Resource(ABC):
         def look() -> Facts | None:
             return self._observe(self.observe_all(self.cloud, self.scope))
 
-        facts = self.cloud.settle(lambda: self.flatten(self.create()), look)
+        sent = 0
+
+        def send() -> Facts:
+            nonlocal sent
+            sent += 1
+            return self.flatten(self.create())
+
+        facts = self.cloud.settle(send, look)
+        if sent > 1:
+            look()  # refuses two of them, should the first one have come to be after all
         # Known from now on, so that what refers to it by name and needs no more than its id finds it.
         self.cloud.remember(type(self), self.scope, facts)
         return facts
@@ -714,7 +719,7 @@ class Resource(ABC):
                     break
                 # What it contained is deregistered some time after it was deleted.
                 elapsed = self.cloud.monotonic() - start
-                if not self.in_use(error) or elapsed > RELEASE_TIME:
+                if not (self.in_use(error) or error.busy) or elapsed > RELEASE_TIME:
                     raise
                 self.cloud.progress(self.title, f"still in use ({error.message})", elapsed)
                 self.cloud.sleep(2.0)

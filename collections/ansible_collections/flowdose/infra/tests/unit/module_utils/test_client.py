@@ -116,22 +116,18 @@ def test_what_is_refused_for_a_second_sending_says_so(account: Any) -> None:
     assert (caught.value.status, caught.value.repeated) == (404, False)
 
 
-def test_what_another_action_has_a_hold_of_is_waited_for(account: Any) -> None:
-    client = account.client()
-    droplet = client.call("create droplet one", "droplets.create", body=DROPLET)["droplet"]["id"]
-    start = account.server.clock.now()
-    answer = client.call("name it", "droplet_actions.post", droplet, body={"type": "rename", "name": "two"})
-    assert answer["action"]["type"] == "rename"
-    assert account.server.clock.now() - start >= 40, "until it is made"
-    assert {entry["status"] for entry in account.server.requests} == {202, 422, 201}
-
-
-def test_but_not_for_ever(account: Any) -> None:
-    account.server.fault("POST /v2/droplets", status=422, message="Droplet already has a pending event.", count=1000)
-    start = account.server.clock.now()
-    with pytest.raises(CloudError, match="pending event"):
-        account.client().call("create droplet one", "droplets.create", body=DROPLET)
-    assert 300 <= account.server.clock.now() - start < 400
+@pytest.mark.parametrize(
+    ("status", "message", "busy"),
+    [
+        (422, "Droplet already has a pending event.", True),
+        (403, "Load Balancer can't be updated while it processes previous actions", True),
+        (403, "You are not authorized to perform this operation", False),
+        (422, "Size is invalid", False),
+        (404, "pending event", False),
+    ],
+)
+def test_what_is_refused_because_of_another_action(status: int, message: str, busy: bool) -> None:
+    assert CloudError(message, status=status).busy is busy
 
 
 def test_an_interrupted_run_sends_nothing_more(account: Any) -> None:
