@@ -366,3 +366,18 @@ def test_certificate_of_a_zone_that_went_away_is_not_verified(api: Api, cloud: R
     api("DELETE", "/v2/domains/shop.test", status=204)
     cloud.clock.advance(60)
     assert api("GET", f"/v2/certificates/{created['id']}")["certificate"]["state"] == "error"
+
+
+# -- on a bad day ----------------------------------------------------------------------------------------------------
+
+
+def test_load_balancer_and_certificate_that_fail(api: Api, cloud: RunningCloud) -> None:
+    cloud.fault("POST /v2/load_balancers", fail=True)
+    failed = balancer(api)
+    assert (failed["status"], failed["ip"]) == ("errored", "")
+    api("DELETE", f"{LISTS}/{failed['id']}", status=204)
+    assert balancer(api)["status"] == "active"
+    cloud.fault("POST /v2/certificates", fail=True)
+    certificate = _lets_encrypt(api, ["shop.test"])
+    cloud.clock.advance(60)
+    assert api("GET", f"/v2/certificates/{certificate['id']}")["certificate"]["state"] == "error"

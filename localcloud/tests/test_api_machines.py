@@ -5,83 +5,22 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
+from live_cloud import LiveCloud, eventually
 from localcloud.daemon import ServerLock
 
 pytestmark = pytest.mark.machines
 
-SPEED = "60"  # a droplet in a second, Valkey in four
-
-
-class Cloud:
-    """`localcloud up` for real, with one key, and SSH to its droplets."""
-
-    def __init__(self, folder: Path) -> None:
-        self.state = folder / "cloud"
-        self.key = folder / "key"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = str(free.getsockname()[1])
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)], check=True)
-
-    def run(self, *arguments: str) -> str:
-        command = [sys.executable, "-m", "localcloud.cli", *arguments, "--state", str(self.state)]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-        assert result.returncode == 0, result.stdout + result.stderr
-        return result.stdout
-
-    def up(self) -> str:
-        return self.run("up", "--port", self.port, "--speed", SPEED)
-
-    def status(self) -> dict[str, Any]:
-        shown: dict[str, Any] = json.loads(self.run("status", "--json"))
-        return shown
-
-    def api(self, method: str, path: str, body: Any = None) -> Any:
-        token = json.loads((self.state / "credentials.json").read_text())["token"]
-        response = requests.request(
-            method,
-            f"https://127.0.0.1:{self.port}{path}",
-            json=body,
-            headers={"Authorization": f"Bearer {token}"},
-            verify=str(self.state / "ca.pem"),
-            timeout=30,
-        )
-        assert response.ok, response.text
-        return response.json() if response.content else None
-
-    def ssh(self, address: str, command: str) -> str | None:
-        """Output of a command run by root; None when it failed or nobody answered."""
-        options = ("StrictHostKeyChecking=accept-new", f"UserKnownHostsFile={self.key}.hosts", "ConnectTimeout=3")
-        words = ["ssh", "-i", str(self.key), *(f"-o{option}" for option in options), f"root@{address}", command]
-        result = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
-        return result.stdout.strip() if result.returncode == 0 else None
-
-
-def eventually(look: Callable[[], Any], seconds: float = 60) -> Any:
-    """What `look` finds once it finds something."""
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"nothing for {seconds} s"
-        time.sleep(0.5)
-    return found
-
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
-    given = Cloud(tmp_path_factory.mktemp("machines"))
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveCloud]:
+    given = LiveCloud(tmp_path_factory.mktemp("machines"))
     given.up()
     try:
         yield given
@@ -90,7 +29,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 
 @pytest.fixture(scope="module")
-def droplet(cloud: Cloud) -> dict[str, Any]:
+def droplet(cloud: LiveCloud) -> dict[str, Any]:
     """Id and address of a droplet that answers; a Valkey cluster trusts its tag."""
     key = {"name": "ops", "public_key": Path(f"{cloud.key}.pub").read_text()}
     key_id = cloud.api("POST", "/v2/account/keys", key)["ssh_key"]["id"]
@@ -106,13 +45,13 @@ def droplet(cloud: Cloud) -> dict[str, Any]:
     return {"id": created["id"], "address": shown["public_ipv4"]}
 
 
-def _reaches_cache(cloud: Cloud, droplet: dict[str, Any]) -> bool:
+def _reaches_cache(cloud: LiveCloud, droplet: dict[str, Any]) -> bool:
     (cluster,) = cloud.status()["clusters"]
     probe = f"timeout 3 bash -c '</dev/tcp/{cluster['private_host']}/25061' && echo open || echo closed"
     return cloud.ssh(droplet["address"], probe) == "open"
 
 
-def test_trusted_sources_follow_a_tag(cloud: Cloud, droplet: dict[str, Any]) -> None:
+def test_trusted_sources_follow_a_tag(cloud: LiveCloud, droplet: dict[str, Any]) -> None:
     resource = {"resources": [{"resource_id": str(droplet["id"]), "resource_type": "droplet"}]}
     assert _reaches_cache(cloud, droplet)
     cloud.api("DELETE", "/v2/tags/web/resources", resource)
@@ -121,7 +60,7 @@ def test_trusted_sources_follow_a_tag(cloud: Cloud, droplet: dict[str, Any]) -> 
     eventually(lambda: _reaches_cache(cloud, droplet), 20)
 
 
-def test_firewall_closes_and_opens(cloud: Cloud, droplet: dict[str, Any]) -> None:
+def test_firewall_closes_and_opens(cloud: LiveCloud, droplet: dict[str, Any]) -> None:
     rule = {"protocol": "tcp", "ports": "80", "sources": {"addresses": ["0.0.0.0/0"]}}
     firewall = cloud.api("POST", "/v2/firewalls", {"name": "web", "tags": ["web"], "inbound_rules": [rule]})["firewall"]
     eventually(lambda: cloud.ssh(droplet["address"], "true") is None, 20)
@@ -129,7 +68,7 @@ def test_firewall_closes_and_opens(cloud: Cloud, droplet: dict[str, Any]) -> Non
     eventually(lambda: cloud.ssh(droplet["address"], "true") is not None, 20)
 
 
-def test_machines_outlive_the_server(cloud: Cloud, droplet: dict[str, Any]) -> None:
+def test_machines_outlive_the_server(cloud: LiveCloud, droplet: dict[str, Any]) -> None:
     boot = cloud.ssh(droplet["address"], "systemctl show --property=UserspaceTimestampMonotonic")
     before = cloud.status()
     os.kill(before["pid"], signal.SIGKILL)
@@ -143,7 +82,7 @@ def test_machines_outlive_the_server(cloud: Cloud, droplet: dict[str, Any]) -> N
     assert _reaches_cache(cloud, droplet)
 
 
-def test_power_off_from_within_is_seen(cloud: Cloud, droplet: dict[str, Any]) -> None:
+def test_power_off_from_within_is_seen(cloud: LiveCloud, droplet: dict[str, Any]) -> None:
     path = f"/v2/droplets/{droplet['id']}"
     cloud.ssh(droplet["address"], "systemctl poweroff")
     eventually(lambda: cloud.api("GET", path)["droplet"]["status"] == "off")

@@ -344,3 +344,79 @@ def test_start_after_a_kill_asks_again_for_all_and_removes_the_rest(
     assert later.named("delete_cluster") == [("gone",)]
     assert later.named("delete_vpc") == [("gone",)]
     assert len(later.named("set_dns")) == len(later.named("set_spaces_keys")) == 1
+
+
+# -- load balancers and reserved IPs ---------------------------------------------------------------------------------
+
+RULE = {"entry_protocol": "http", "entry_port": 80, "target_protocol": "http", "target_port": 8000}
+
+
+def _balancer(api: Api, cloud: RunningCloud, **more: Any) -> dict[str, Any]:
+    body = {"name": "lb", "region": "fra1", "forwarding_rules": [RULE], "tag": "web", **more}
+    created: dict[str, Any] = api("POST", "/v2/load_balancers", body, status=202)["load_balancer"]
+    cloud.drain()
+    cloud.clock.advance(120)
+    created = api("GET", f"/v2/load_balancers/{created['id']}")["load_balancer"]
+    return created
+
+
+def test_load_balancer_follows_tags_and_certificates(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    api("POST", "/v2/domains", {"name": "shop.test"}, status=201)
+    body = {"name": "cert", "type": "lets_encrypt", "dns_names": ["shop.test"]}
+    certificate = api("POST", "/v2/certificates", body, status=201)["certificate"]
+    cloud.clock.advance(60)
+    droplet = api.droplet(tags=["web"])
+    tls = {**RULE, "entry_protocol": "https", "entry_port": 443, "certificate_id": certificate["id"]}
+    lb = _balancer(api, cloud, forwarding_rules=[tls])
+    (first,) = machines.named("set_load_balancer")[-1]
+    assert (first.id, first.public_ip) == (lb["id"], lb["ip"])
+    assert first.targets == ((f"droplet-{droplet['id']}", first.targets[0][1]),)
+    assert "PRIVATE KEY" in first.rules[0].certificate
+    resource = {"resources": [{"resource_id": str(droplet["id"]), "resource_type": "droplet"}]}
+    api("DELETE", "/v2/tags/web/resources", resource, status=204)
+    cloud.drain()
+    (untagged,) = machines.named("set_load_balancer")[-1]
+    assert untagged.targets == ()
+    cloud.clock.advance(60 * 86400)  # the certificate is renewed
+    api("POST", "/v2/tags", {"name": "x"}, status=201)
+    cloud.drain()
+    (renewed,) = machines.named("set_load_balancer")[-1]
+    assert renewed.rules[0].certificate != first.rules[0].certificate
+    assert len(machines.named("set_load_balancer")) == 3
+    api("DELETE", f"/v2/load_balancers/{lb['id']}", status=204)
+    cloud.drain()
+    assert machines.named("delete_load_balancer") == [(lb["id"],)]
+
+
+def test_load_balancer_that_did_not_come_up_is_errored(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    machines.broken.add("set_load_balancer")
+    assert _balancer(api, cloud)["status"] == "errored"
+    assert cloud.status()["load_balancers"][0]["error"] == "set_load_balancer is broken"
+
+
+def test_firewall_filters_by_load_balancer(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    droplet = api.droplet(tags=["web"])
+    lb = _balancer(api, cloud)
+    rule = {"protocol": "tcp", "ports": "8000", "sources": {"load_balancer_uids": [lb["id"]]}}
+    api("POST", "/v2/firewalls", {"name": "fw", "tags": ["web"], "inbound_rules": [rule]}, status=202)
+    cloud.drain()
+    id, (inbound,), outbound = machines.named("filter_droplet")[-1]
+    (spec,) = machines.named("set_load_balancer")[-1]
+    assert inbound.peers == tuple(sorted((f"{spec.public_ip}/32", f"{spec.private_ip}/32")))
+    assert (id, outbound) == (droplet["id"], [])
+
+
+def test_reserved_ip_leads_to_its_droplet(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    droplet = api.droplet()
+    ip = api("POST", "/v2/reserved_ips", {"droplet_id": droplet["id"]}, status=202)["reserved_ip"]["ip"]
+    cloud.drain()
+    cloud.clock.advance(5)
+    api("POST", "/v2/tags", {"name": "x"}, status=201)
+    cloud.drain()
+    assert machines.named("set_reserved_ips")[-1] == ({ip: "10.77.0.16"},)
+    api("DELETE", f"/v2/droplets/{droplet['id']}", status=204)
+    cloud.drain()
+    cloud.clock.advance(8)
+    api("POST", "/v2/tags", {"name": "y"}, status=201)
+    cloud.drain()
+    assert machines.named("set_reserved_ips")[-1] == ({},)

@@ -290,11 +290,13 @@ def _print_status(state: State) -> None:
         print(f"droplet  {_addresses(droplet)} {droplet['state']}")
     for cluster in full["clusters"]:
         print(f"cluster  {_addresses(cluster)} {cluster['state']}  {cluster['engine']} {cluster['version']}")
+    for balancer in full["load_balancers"]:
+        print(f"balancer {balancer['name']:<24} {balancer['ip']:<15} {balancer['state']}")
     for check in full["checks"]:
         print(f"check    {check['name']:<24} {check['target']} {'/'.join(sorted(set(check['regions'].values())))}")
     for alert in full["ringing"]:
         print(f"RINGING  {alert['subject']} since {alert['since']}: {alert['text']}")
-    for machine in [*full["droplets"], *full["clusters"]]:
+    for machine in [*full["droplets"], *full["clusters"], *full["load_balancers"]]:
         if machine["error"]:
             print(f"ERROR    {machine['name']}: {machine['error']}")
     for name, text in full["errors"].items():
@@ -473,6 +475,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--reset", choices=["before", "after"], help="drop the connection before or after the effect")
     sub.add_argument("--hide", type=int, help="answer 404 to so many reads of what the call created")
     sub.add_argument("--stale", type=int, help="leave what the call created out of so many lists")
+    sub.add_argument("--fail", action="store_true", default=None, help="what the call created never comes up")
     sub.add_argument("--delay", type=float, help="wait so many seconds first")
     sub.add_argument("--list", action="store_true", help="show the orders and how often each hit")
     sub.add_argument("--clear", action="store_true", help="forget all orders")

@@ -159,7 +159,7 @@ async def serve(directory: Path, options: Options, stages: Stages) -> None:
     )
     if machines is not None:
         await asyncio.to_thread(machines.start, stages.report)
-        resumed = len(cloud.state["droplets"]) + len(cloud.state["databases"])
+        resumed = sum(len(cloud.state[kind]) for kind in ("droplets", "databases", "load_balancers"))
         if resumed:
             stages.report(f"bringing back {resumed} machines")
         cloud.resume()

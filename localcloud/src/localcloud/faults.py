@@ -35,6 +35,8 @@ class Fault:
       `reset`:  "before" or "after": drop the connection before or after the call was carried out.
       `hide`:   carry the call out, but answer 404 to this many reads of what it created (goes with `stale`).
       `stale`:  carry the call out, but leave what it created out of this many lists.
+      `fail`:   carry the call out, but what it created never comes up: a droplet's creation and a load balancer end
+                errored, a certificate in error, a cluster stays as it is (goes with `hide` and `stale`).
       `delay`:  wait so many real seconds before the call (goes with any of the others).
     """
 
@@ -49,6 +51,7 @@ class Fault:
     reset: str | None = None
     hide: int = 0
     stale: int = 0
+    fail: bool = False
     delay: float = 0.0
     seen: int = 0  # matching calls so far
     hits: int = 0  # of those, answered with the fault
@@ -58,10 +61,10 @@ class Fault:
             raise ValueError(f"'{self.call}' is not a method and a path, such as 'POST /v2/droplets'")
         if self.reset not in (None, "before", "after"):
             raise ValueError("reset is 'before' or 'after' the call is carried out")
-        if (self.status is not None) + (self.reset is not None) + bool(self.hide or self.stale) > 1:
-            raise ValueError("status, reset, and hide or stale exclude each other")
-        if self.status is None and self.reset is None and not (self.hide or self.stale or self.delay):
-            raise ValueError("a fault needs status, reset, hide, stale or delay")
+        if (self.status is not None) + (self.reset is not None) + bool(self.hide or self.stale or self.fail) > 1:
+            raise ValueError("status, reset, and hide, stale or fail exclude each other")
+        if self.status is None and self.reset is None and not (self.hide or self.stale or self.fail or self.delay):
+            raise ValueError("a fault needs status, reset, hide, stale, fail or delay")
         if self.status is not None and not 400 <= self.status <= 599:
             raise ValueError("status must be between 400 and 599")
         if self.nth < 1 or self.count < 1 or self.hide < 0 or self.stale < 0 or self.delay < 0:
@@ -85,6 +88,15 @@ class Fault:
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
+
+
+# What is created by a call -> by which queue the cloud knows whether it comes up.
+_QUEUES = {
+    "/v2/droplets": "droplet",
+    "/v2/databases": "cluster",
+    "/v2/load_balancers": "load_balancer",
+    "/v2/certificates": "certificate",
+}
 
 
 class Faults:
@@ -117,13 +129,15 @@ class Faults:
                 due = fault
         return due
 
-    def created(self, fault: Fault, path: str, answer: Any) -> None:
-        """Remember what must not be seen yet of what a call has just created."""
+    def created(self, fault: Fault, path: str, answer: Any) -> list[str]:
+        """Remember what must not be seen yet of what a call has just created; name the queues that are to fail."""
         for key, value in identities(answer):
             if fault.hide:
                 self._hidden[f"{path}/{value}"] = fault.hide
             if fault.stale:
                 self._unlisted.append(Unlisted(path, key, value, fault.stale))
+        kind = _QUEUES.get(path)
+        return [f"{kind}:{value}" for _, value in identities(answer)] if fault.fail and kind else []
 
     def is_hidden(self, method: str, path: str) -> bool:
         """True for a read of something that is not to be seen yet; counts it."""

@@ -88,7 +88,7 @@ _PG = Recipe(
 _SERVICES = Recipe(
     name="services",
     suite="trixie",
-    packages=("valkey-server", "radosgw", "caddy", "bind9", "bind9-utils", "ca-certificates", "openssl"),
+    packages=("valkey-server", "radosgw", "caddy", "bind9", "bind9-utils", "haproxy", "ca-certificates", "openssl"),
 )
 RECIPES = {recipe.name: recipe for recipe in (_DROPLET, _PG, _SERVICES)}
 

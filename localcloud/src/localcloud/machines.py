@@ -93,6 +93,54 @@ class ClusterSpec:
 
 
 @dataclass(frozen=True)
+class ForwardingRule:
+    """What a load balancer takes and where it takes it to."""
+
+    entry_protocol: str  # http | https | http2 | tcp
+    entry_port: int
+    target_protocol: str
+    target_port: int
+    passthrough: bool = False  # TLS ends at the droplet
+    certificate: str = ""  # PEM of the chain and its key; TLS ends here
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """Times in seconds; `path` has no meaning for tcp."""
+
+    protocol: str  # http | https | tcp
+    port: int
+    path: str
+    interval: int
+    timeout: int
+    healthy: int  # so many good answers bring a droplet back
+    unhealthy: int  # so many bad ones take it out
+
+
+@dataclass(frozen=True)
+class LoadBalancerSpec:
+    """One load balancer. `public_ip` is empty for one inside its VPC only; `targets` are (name, private address)."""
+
+    id: str
+    name: str
+    public_ip: str
+    private_ip: str
+    vpc_id: str
+    rules: tuple[ForwardingRule, ...]
+    targets: tuple[tuple[str, str], ...]
+    health: HealthCheck
+    idle_timeout: int  # seconds
+    redirect_to_https: bool = False  # what comes to port 80 by http
+    proxy_protocol: bool = False
+    backend_keepalive: bool = False
+    cookie_name: str = ""  # of sticky sessions; empty for none
+    cookie_ttl: int = 0  # seconds
+    allow: tuple[str, ...] = ()  # CIDRs; empty for everybody
+    deny: tuple[str, ...] = ()
+    strong_tls: bool = False
+
+
+@dataclass(frozen=True)
 class DnsRecord:
     """One record; `name` and host names in `data` are absolute with a trailing dot."""
 
@@ -136,6 +184,15 @@ class Machines(Protocol):
         self, droplet_id: int, inbound: list[FilterRule] | None, outbound: list[FilterRule] | None
     ) -> None:
         """Replace the cloud firewall of one droplet; None (no firewall attached) lets everything through."""
+
+    # -- load balancers and reserved addresses --
+    def set_load_balancer(self, spec: LoadBalancerSpec) -> None:
+        """Create it, or bring the running one to `spec` without losing a connection."""
+
+    def delete_load_balancer(self, balancer_id: str) -> None: ...
+
+    def set_reserved_ips(self, addresses: dict[str, str]) -> None:
+        """Reserved address -> public address of the droplet that has it; replaces the whole set."""
 
     # -- database clusters --
     def create_cluster(self, spec: ClusterSpec) -> None:
@@ -198,6 +255,12 @@ class NoMachines:
     def filter_droplet(
         self, droplet_id: int, inbound: list[FilterRule] | None, outbound: list[FilterRule] | None
     ) -> None: ...
+
+    def set_load_balancer(self, spec: LoadBalancerSpec) -> None: ...
+
+    def delete_load_balancer(self, balancer_id: str) -> None: ...
+
+    def set_reserved_ips(self, addresses: dict[str, str]) -> None: ...
 
     def create_cluster(self, spec: ClusterSpec) -> None: ...
 

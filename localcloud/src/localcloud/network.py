@@ -14,9 +14,10 @@ import ipaddress
 import json
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from localcloud import hosts
 from localcloud.hosts import Podman
@@ -53,6 +54,7 @@ class Networks:
         self._podman = podman
         self._bridges: dict[str, tuple[str, str]] = {}  # network -> (bridge, gateway)
         self._ranges: dict[str, ipaddress.IPv4Network] = {}
+        self._held: set[str] = set()  # addresses of the public network that the host answers for
 
     def ensure_public(self) -> None:
         self._ensure(PUBLIC_NETWORK, PUBLIC_RANGE, internal=False)
@@ -117,6 +119,23 @@ class Networks:
                 file = folder / "bridge" / switch
                 if file.read_text().strip() != "1":
                     file.write_text("1")
+        self._hold()
+
+    def hold(self, addresses: Iterable[str]) -> None:
+        """Answer for exactly these addresses of the public network and the gateway; the filter leads them on."""
+        self._held = set(addresses)
+        self._hold()
+
+    def _hold(self) -> None:
+        bridge, gateway = self._bridges.get(PUBLIC_NETWORK, ("", ""))
+        if not (Path("/sys/class/net") / bridge).exists() or not bridge:
+            return
+        (interface,) = json.loads(hosts.run(["ip", "-j", "-4", "address", "show", "dev", bridge]))
+        present = {entry["local"] for entry in interface["addr_info"]} - {gateway}
+        for address in sorted(present - self._held):
+            hosts.run(["ip", "address", "delete", f"{address}/32", "dev", bridge])
+        for address in sorted(self._held - present):
+            hosts.run(["ip", "address", "add", f"{address}/32", "dev", bridge])
 
     def bridges(self) -> list[str]:
         return [bridge for bridge, _ in self._bridges.values()]
@@ -169,17 +188,28 @@ class PacketFilter:
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
-    def apply(self, guards: Iterable[Guard], vpc_ranges: Iterable[str], bridges: Iterable[str]) -> None:
+    def apply(
+        self,
+        guards: Iterable[Guard],
+        vpc_ranges: Iterable[str],
+        bridges: Iterable[str],
+        redirects: Mapping[str, str],
+    ) -> None:
         with self._lock:
-            hosts.run(["nft", "-f", "-"], stdin=ruleset(guards, vpc_ranges, bridges))
+            hosts.run(["nft", "-f", "-"], stdin=ruleset(guards, vpc_ranges, bridges, redirects))
 
     def remove(self) -> None:
         with self._lock:
             hosts.run(["nft", "-f", "-"], stdin=f"add table {TABLE}\ndelete table {TABLE}\n")
 
 
-def ruleset(guards: Iterable[Guard], vpc_ranges: Iterable[str], bridges: Iterable[str]) -> str:
-    """The nft commands that put exactly these guards in place.
+def ruleset(
+    guards: Iterable[Guard],
+    vpc_ranges: Iterable[str],
+    bridges: Iterable[str],
+    redirects: Mapping[str, str] = MappingProxyType({}),
+) -> str:
+    """The nft commands that put exactly these guards in place, and lead `redirects` (address -> address).
 
     A guard's chain returns what may pass and drops the rest, so that a packet between two guarded machines must satisfy
     the sender's outbound and the receiver's inbound rules.
@@ -224,9 +254,22 @@ def ruleset(guards: Iterable[Guard], vpc_ranges: Iterable[str], bridges: Iterabl
             ),
             _chain("output", [*output, f"ip daddr {subnets} goto guard"], "output"),
             _chain("input", [no_ipv6, f"ip saddr {subnets} goto guard"], "input"),
+            *_redirections(redirects),
             "}\n",
         ]
     )
+
+
+def _redirections(redirects: Mapping[str, str]) -> list[str]:
+    """Before the filter looks, so that it judges the droplet that is meant."""
+    if not redirects:
+        return []
+    pairs = ", ".join(f"{address} : {target}" for address, target in sorted(redirects.items()))
+    line = f"dnat ip to ip daddr map {{ {pairs} }}"
+    return [
+        f"  chain redirect_{hook} {{\n    type nat hook {hook} priority -100; policy accept;\n    {line}\n  }}"
+        for hook in ("prerouting", "output")
+    ]
 
 
 def _chain(name: str, lines: list[str], hook: str = "") -> str:

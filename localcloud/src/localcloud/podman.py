@@ -22,9 +22,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from localcloud import acme, databases, dns, droplets, hosts, images, spaces
+from localcloud import acme, databases, dns, droplets, hosts, images, loadbalancers, spaces
 from localcloud.hosts import Podman
-from localcloud.machines import ClusterSpec, DnsRecord, DropletSpec, FilterRule, MachineError, VpcSpec
+from localcloud.machines import (
+    ClusterSpec,
+    DnsRecord,
+    DropletSpec,
+    FilterRule,
+    LoadBalancerSpec,
+    MachineError,
+    VpcSpec,
+)
 from localcloud.measure import Meter, Subject
 from localcloud.network import (
     ACME_ADDRESS,
@@ -67,6 +75,7 @@ class PodmanMachines:
         self._clusters: dict[str, ClusterSpec] = {}
         self._droplet_guards: dict[int, Guard] = {}
         self._cluster_guards: dict[str, Guard] = {}
+        self._reserved_ips: dict[str, str] = {}  # address -> public address of its droplet
         self._zones: dict[str, list[DnsRecord]] = {}
         self._serial = 0
         self._expected_stops: set[str] = set()  # ids of the containers that we end
@@ -224,7 +233,8 @@ class PodmanMachines:
     def _apply_filter(self) -> None:
         with self._lock:
             guards = [*self._droplet_guards.values(), *self._cluster_guards.values()]
-            self._filter.apply(guards, [vpc.ip_range for vpc in self._vpcs.values()], self._networks.bridges())
+            ranges = [vpc.ip_range for vpc in self._vpcs.values()]
+            self._filter.apply(guards, ranges, self._networks.bridges(), self._reserved_ips)
 
     # -- droplets --
 
@@ -335,6 +345,26 @@ class PodmanMachines:
             self._events.terminate()
             self._events.wait()
             self._events = None
+
+    # -- load balancers and reserved addresses --
+
+    def set_load_balancer(self, spec: LoadBalancerSpec) -> None:
+        balancer = loadbalancers.LoadBalancer(self._podman, spec, self._folder / "load_balancers" / spec.id)
+        changed = balancer.prepare()
+        if self._ensure_container(balancer.container, balancer.arguments(self._images["services"])):
+            balancer.wait()
+        elif changed:
+            balancer.reload()
+
+    def delete_load_balancer(self, balancer_id: str) -> None:
+        self._podman.remove(loadbalancers.container(balancer_id))
+        shutil.rmtree(self._folder / "load_balancers" / balancer_id, ignore_errors=True)
+
+    def set_reserved_ips(self, addresses: dict[str, str]) -> None:
+        with self._lock:
+            self._reserved_ips = dict(addresses)
+        self._networks.hold(addresses)
+        self._apply_filter()
 
     # -- database clusters --
 

@@ -50,6 +50,7 @@ from localcloud.faults import HTML_GATEWAY_ERROR, Fault, Faults
 from localcloud.limits import RateLimits
 from localcloud.routing import Answer, Call
 from localcloud.store import RequestLog
+from localcloud.sync import balanced_droplets
 from localcloud.watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -196,7 +197,8 @@ class Server:
                 return answer
             status, body, _ = answer
             if 200 <= status < 300:
-                self.faults.created(fault, exchange.path, body)
+                for queue in self.faults.created(fault, exchange.path, body):
+                    self.cloud.queues.failures[queue] = "a fault was ordered"
             if fault.reset is None and fault.status is None:
                 return answer
         if fault.reset is not None:
@@ -447,7 +449,7 @@ class Server:
         }
 
 
-_SHOWN = ("droplet", "cluster")  # whose errors stand beside them
+_SHOWN = ("droplet", "cluster", "load_balancer")  # whose errors stand beside them
 _ERROR_IDS = {
     400: "bad_request",
     401: "unauthorized",

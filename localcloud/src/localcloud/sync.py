@@ -22,6 +22,9 @@ from localcloud.machines import (
     DnsRecord,
     DropletSpec,
     FilterRule,
+    ForwardingRule,
+    HealthCheck,
+    LoadBalancerSpec,
     MachineError,
     Machines,
     PoolSpec,
@@ -166,6 +169,62 @@ def _cidr(address: str) -> str:
     return str(ipaddress.ip_network(address, strict=False))
 
 
+def load_balancer_spec(state: State, balancer: dict[str, Any]) -> LoadBalancerSpec:
+    def certificate(certificate_id: str) -> str:
+        found = state["certificates"].get(certificate_id)
+        return found["chain"] + found["private_key"] if found else ""
+
+    check, sticky = balancer["health_check"], balancer["sticky_sessions"]
+    droplets = [state["droplets"][str(droplet_id)] for droplet_id in balanced_droplets(state, balancer)]
+    return LoadBalancerSpec(
+        id=balancer["id"],
+        name=balancer["name"],
+        public_ip=balancer["public_ip"] if balancer["network"] == "EXTERNAL" else "",
+        private_ip=balancer["private_ip"],
+        vpc_id=balancer["vpc_uuid"],
+        rules=tuple(
+            ForwardingRule(
+                rule["entry_protocol"],
+                rule["entry_port"],
+                rule["target_protocol"],
+                rule["target_port"],
+                rule["tls_passthrough"],
+                certificate(rule["certificate_id"]),
+            )
+            for rule in balancer["forwarding_rules"]
+        ),
+        targets=tuple((f"droplet-{droplet['id']}", droplet["private_ip"]) for droplet in droplets),
+        health=HealthCheck(
+            protocol=check["protocol"],
+            port=check["port"],
+            path=check["path"],
+            interval=check["check_interval_seconds"],
+            timeout=check["response_timeout_seconds"],
+            healthy=check["healthy_threshold"],
+            unhealthy=check["unhealthy_threshold"],
+        ),
+        idle_timeout=balancer["http_idle_timeout_seconds"],
+        redirect_to_https=balancer["redirect_http_to_https"],
+        proxy_protocol=balancer["enable_proxy_protocol"],
+        backend_keepalive=balancer["enable_backend_keepalive"],
+        cookie_name=sticky.get("cookie_name", ""),
+        cookie_ttl=sticky.get("cookie_ttl_seconds", 0),
+        allow=tuple(_cidr(entry.partition(":")[2]) for entry in balancer["firewall"]["allow"]),
+        deny=tuple(_cidr(entry.partition(":")[2]) for entry in balancer["firewall"]["deny"]),
+        strong_tls=balancer["tls_cipher_policy"] == "STRONG",
+    )
+
+
+def reserved_addresses(state: State) -> dict[str, str]:
+    """Reserved address -> public address of its droplet."""
+    droplets = state["droplets"]
+    return {
+        reserved["ip"]: droplets[str(reserved["droplet_id"])]["public_ip"]
+        for reserved in state["reserved_ips"].values()
+        if str(reserved["droplet_id"]) in droplets
+    }
+
+
 def desired(state: State, ca_certificate: str, ca_key: str) -> dict[Key, Any]:
     """Everything that should stand, in the order of making: key -> what is asked of the machines."""
     result: dict[Key, Any] = {}
@@ -218,6 +277,9 @@ def desired(state: State, ca_certificate: str, ca_key: str) -> dict[Key, Any]:
             result["cluster_user", id, user["name"]] = user["password"]
         for name in (cluster["db_names"] or [])[1:]:
             result["database", id, name] = True
+    for balancer in state["load_balancers"].values():
+        result["load_balancer", balancer["id"]] = load_balancer_spec(state, balancer)
+    result["reserved_ips",] = reserved_addresses(state)
     result["dns",] = zones(state)
     result["spaces_keys",] = {
         key["access_key"]: (key["secret_key"], {grant["bucket"]: grant["permission"] for grant in key["grants"]})
@@ -290,6 +352,9 @@ class Queues:
             self._on_idle()
 
 
+_STANDING = ("vpc", "droplet", "cluster", "load_balancer")  # what stays on the host when the server is gone
+
+
 class Sync:
     """Keeps the machines at what the state says."""
 
@@ -320,7 +385,7 @@ class Sync:
             if key not in self._asked or self._asked[key] != value:
                 self._ask(key, self._asked.get(key), value)
                 self._asked[key] = value
-        state["machines"] = [f"{key[0]}:{key[1]}" for key in self._asked if key[0] in ("vpc", "droplet", "cluster")]
+        state["machines"] = [f"{key[0]}:{key[1]}" for key in self._asked if key[0] in _STANDING]
 
     def _ask(self, key: Key, before: Any, value: Any) -> None:
         run, machines = self._queues.run, self._machines
@@ -349,6 +414,10 @@ class Sync:
                 run(f"cluster:{id}", machines.set_cluster_user, id, name, value)
             case ("database", id, name):
                 run(f"cluster:{id}", machines.create_database, id, name)
+            case ("load_balancer", id):
+                run(f"load_balancer:{id}", machines.set_load_balancer, value, needs=f"vpc:{value.vpc_id}")
+            case ("reserved_ips",):
+                run("reserved_ips", machines.set_reserved_ips, value)
             case ("dns",):
                 run("dns", machines.set_dns, value)
             case ("spaces_keys",):
@@ -364,6 +433,8 @@ class Sync:
                 run(f"droplet:{id}", machines.delete_droplet, id)
             case ("cluster", id):
                 run(f"cluster:{id}", machines.delete_cluster, id)
+            case ("load_balancer", id):
+                run(f"load_balancer:{id}", machines.delete_load_balancer, id)
             case ("cluster_user", id, name) if ("cluster", id) in wanted:
                 run(f"cluster:{id}", machines.delete_cluster_user, id, name)
             case ("database", id, name) if ("cluster", id) in wanted:

@@ -1,0 +1,205 @@
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Load balancers: HAProxy with a public address and a leg in the VPC.
+
+Every change is a new configuration and a reload: the new worker takes over the listening sockets, and what it knew of
+the droplets' health; the old one ends after the requests it has in hand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import time
+from pathlib import Path
+
+from localcloud.hosts import Podman
+from localcloud.machines import ForwardingRule, LoadBalancerSpec, MachineError
+from localcloud.network import DNS_ADDRESS, attach, vpc_network
+from localcloud.tls import write_private
+
+_START_TIMEOUT = 30.0  # seconds
+_STRONG_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+
+
+def container(balancer_id: str) -> str:
+    return f"localcloud-load-balancer-{balancer_id}"
+
+
+class LoadBalancer:
+    """One load balancer; its configuration, certificates and control socket lie in `folder`."""
+
+    def __init__(self, podman: Podman, spec: LoadBalancerSpec, folder: Path) -> None:
+        self._podman = podman
+        self._spec = spec
+        self._conf = folder / "conf"
+        self._run = folder / "run"
+        self._digest = hashlib.sha256(repr(spec).encode()).hexdigest()
+        self.container = container(spec.id)
+
+    # -- life --
+
+    def arguments(self, image: str) -> list[str]:
+        spec = self._spec
+        networks = [attach(spec.private_ip, vpc_network(spec.vpc_id), "eth1")]
+        if spec.public_ip:
+            networks.insert(0, attach(spec.public_ip))
+        return [
+            *(f"--name={self.container}", f"--dns={DNS_ADDRESS}", *networks),
+            *(f"--volume={self._conf}:/balancer/conf:ro", f"--volume={self._run}:/balancer/run"),
+            *(image, "haproxy", "-W", "-db", "-S", "/balancer/run/master.sock", "-f", "/balancer/conf/haproxy.cfg"),
+        ]
+
+    def prepare(self) -> bool:
+        """Write the configuration; True when it is not the one that runs."""
+        self._conf.mkdir(parents=True, exist_ok=True)
+        self._run.mkdir(exist_ok=True)
+        states = self._run / "servers"
+        if not states.exists():
+            states.write_text("1\n")  # the format's version: nothing is known of any droplet
+        files = {f"{rule.entry_port}.pem": rule.certificate for rule in self._spec.rules if rule.certificate}
+        files["haproxy.cfg"] = configuration(self._spec)
+        before = {path.name: path.read_text() for path in self._conf.iterdir()}
+        for name, content in files.items():
+            if before.get(name) != content:
+                write_private(self._conf / name, content)
+        for name in before.keys() - files.keys():
+            (self._conf / name).unlink()
+        applied = self._run / "applied"
+        return not applied.exists() or applied.read_text() != self._digest
+
+    def wait(self) -> None:
+        """Return when the worker answers."""
+        deadline = time.monotonic() + _START_TIMEOUT
+        while True:
+            try:
+                self._ask("@1 show info")
+                (self._run / "applied").write_text(self._digest)
+                return
+            except OSError as error:
+                if time.monotonic() > deadline or not self._podman.container_pid(self.container):
+                    words = self._podman("logs", "--tail=15", self.container)
+                    raise MachineError(f"load balancer {self._spec.name} did not start: {error}\n{words}") from None
+                time.sleep(0.1)
+
+    def reload(self) -> None:
+        """Bring the running one to the configuration; no connection is refused or cut off meanwhile."""
+        try:
+            (self._run / "servers").write_text(self._ask("@1 show servers state"))
+            answer = self._ask("reload")
+        except OSError as error:
+            raise MachineError(f"load balancer {self._spec.name} does not answer: {error}") from None
+        if "Success=1" not in answer:
+            raise MachineError(f"load balancer {self._spec.name} refused its configuration: {answer}")
+        (self._run / "applied").write_text(self._digest)
+
+    def _ask(self, command: str) -> str:
+        """The master's answer; OSError when nobody answers."""
+        # A socket's path may have 107 characters at most, which the way to a state directory easily takes.
+        folder = os.open(self._run, os.O_PATH)
+        try:
+            with socket.socket(socket.AF_UNIX) as master:
+                master.settimeout(10)
+                master.connect(f"/proc/self/fd/{folder}/master.sock")
+                master.sendall(f"{command}\n".encode())
+                master.shutdown(socket.SHUT_WR)
+                return b"".join(iter(lambda: master.recv(65536), b"")).decode()
+        finally:
+            os.close(folder)
+
+
+# -- the configuration -----------------------------------------------------------------------------------------------
+
+
+def configuration(spec: LoadBalancerSpec) -> str:
+    """HAProxy's configuration."""
+    ciphers = [f"ssl-default-bind-ciphers {_STRONG_CIPHERS}"] if spec.strong_tls else []
+    sections = [
+        _section(
+            "global",
+            "maxconn 4000",
+            "nbthread 1",
+            "user haproxy",
+            "group haproxy",
+            "server-state-file /balancer/run/servers",
+            # At a reload, idle connections are closed one by one and busy ones told so in their next answer.
+            "close-spread-time 3s",
+            "hard-stop-after 60s",
+            "ssl-default-bind-options ssl-min-ver TLSv1.2",
+            *ciphers,
+        ),
+        _section(
+            "defaults",
+            "load-server-state-from-file global",
+            "timeout connect 5s",
+            f"timeout client {spec.idle_timeout}s",
+            f"timeout server {spec.idle_timeout}s",
+            f"timeout http-keep-alive {spec.idle_timeout}s",
+            "retries 2",
+            "option redispatch",
+            "balance roundrobin",
+            f"default-server inter {spec.health.interval}s rise {spec.health.healthy} fall {spec.health.unhealthy}",
+            f"timeout check {spec.health.timeout}s",
+        ),
+    ]
+    for rule in spec.rules:
+        sections += [_frontend(spec, rule), _backend(spec, rule)]
+    return "\n".join(sections)
+
+
+def _section(head: str, *lines: str) -> str:
+    return "".join([f"{head}\n", *(f"    {line}\n" for line in lines)])
+
+
+def _is_http(rule: ForwardingRule) -> bool:
+    return rule.entry_protocol != "tcp" and not rule.passthrough
+
+
+def _frontend(spec: LoadBalancerSpec, rule: ForwardingRule) -> str:
+    bind = f"bind :{rule.entry_port}"
+    lines = []
+    if rule.certificate:
+        protocols = "h2,http/1.1" if rule.entry_protocol == "http2" else "http/1.1"
+        bind += f" ssl crt /balancer/conf/{rule.entry_port}.pem alpn {protocols}"
+    if spec.allow:
+        lines.append(f"tcp-request connection reject unless {{ src {' '.join(spec.allow)} }}")
+    if spec.deny:
+        lines.append(f"tcp-request connection reject if {{ src {' '.join(spec.deny)} }}")
+    if _is_http(rule):
+        lines.append("option forwardfor")
+        lines.append(f"http-request set-header X-Forwarded-Proto {'https' if rule.certificate else 'http'}")
+        lines.append(f"http-request set-header X-Forwarded-Port {rule.entry_port}")
+        if spec.redirect_to_https and (rule.entry_protocol, rule.entry_port) == ("http", 80):
+            lines.append("http-request redirect scheme https code 307")
+    mode = f"mode {'http' if _is_http(rule) else 'tcp'}"
+    return _section(f"frontend in_{rule.entry_port}", mode, bind, *lines, f"default_backend out_{rule.entry_port}")
+
+
+def _backend(spec: LoadBalancerSpec, rule: ForwardingRule) -> str:
+    lines = [f"mode {'http' if _is_http(rule) else 'tcp'}"]
+    server = f"check port {spec.health.port}"
+    if spec.health.protocol != "tcp":
+        lines += [f"option httpchk GET {_quoted(spec.health.path)}", "http-check expect status 200-399"]
+        if spec.health.protocol == "https":
+            server += " check-ssl verify none"
+    if spec.health.protocol != "https":
+        server += " no-check-ssl"
+    if spec.proxy_protocol:
+        server += " send-proxy check-send-proxy"
+    if _is_http(rule):
+        lines.append("option http-keep-alive" if spec.backend_keepalive else "option http-server-close")
+        if rule.target_protocol in ("https", "http2"):
+            server += f" ssl verify none alpn {'h2' if rule.target_protocol == 'http2' else 'http/1.1'}"
+        if spec.cookie_name:
+            age = f'maxlife {spec.cookie_ttl}s attr "Max-Age={spec.cookie_ttl}"'
+            lines.append(f"cookie {spec.cookie_name} insert indirect nocache {age}")
+    for name, address in spec.targets:
+        cookie = f" cookie {name}" if spec.cookie_name and _is_http(rule) else ""
+        lines.append(f"server {name} {address}:{rule.target_port} {server}{cookie}")
+    return _section(f"backend out_{rule.entry_port}", *lines)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
