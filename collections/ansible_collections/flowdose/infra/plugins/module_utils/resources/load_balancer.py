@@ -101,7 +101,7 @@ class LoadBalancer(Resource):
         "tls_cipher_policy": {"type": "str", "choices": ["DEFAULT", "STRONG"]},
     }
     updates: ClassVar = dict.fromkeys(
-        ("droplets", "tag", "forwarding_rules", "health_check", "sticky_sessions", "firewall", *SETTINGS), NONE
+        ("name", "droplets", "tag", "forwarding_rules", "health_check", "sticky_sessions", "firewall", *SETTINGS), NONE
     )
     immutable: ClassVar = dict.fromkeys(("region", "vpc", *FIXED), REPLACE)
     required_for_create = ("region", "forwarding_rules")
@@ -232,7 +232,7 @@ class LoadBalancer(Resource):
         if raw is None:
             raise self.fail("it does not exist any more", hint="Run again to create it.")
         body = {key: value for key, value in raw.items() if key not in NOT_SENT and value is not None}
-        body["region"] = self.existing["region"]
+        body |= {"name": self.name, "region": self.existing["region"]}
         for key in ("tag", "droplet_ids"):  # one of the two
             body.pop(key, None)
         body |= self._wanted(raw)
