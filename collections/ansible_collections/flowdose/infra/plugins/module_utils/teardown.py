@@ -10,6 +10,7 @@ else goes when it is declared, and nobody else needs it.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -23,6 +24,7 @@ from .resources.firewall import Firewall
 from .resources.project import MEMBERS, Project
 from .resources.spaces_bucket import SpacesBucket
 from .resources.ssh_key import SshKey
+from .resources.tag import Tag
 from .resources.vpc import Vpc
 from .stack import KINDS, READERS, Stack, StackError
 
@@ -67,6 +69,7 @@ class Teardown(Stack):
             mine = [resource for resource in declared if isinstance(resource, kind)]
             for found in self._tagged(kind, mine) if kind.taggable else self._by_name(mine, failures):
                 self.resources.append(found)
+        self.resources += self._tags(declared)
         # What stays because of others, when all is known that goes.
         for resource in list(self.resources):
             reason = self._reason_to_keep(resource)
@@ -133,6 +136,8 @@ class Teardown(Stack):
 
     def _by_name(self, declared: list[Resource], failures: dict[str, CloudError]) -> Iterator[Resource]:
         for resource in declared:
+            if isinstance(resource, Tag) or "cluster" in resource.identity:
+                continue  # see `_tags`; and what is in a cluster shares its fate
             shared = self._shared(resource)
             if shared:
                 self._keep(resource, *shared)
@@ -145,6 +150,22 @@ class Teardown(Stack):
             if resource.current is not None:
                 resource.plan_deletion(resource.current, "the environment goes")
                 yield resource
+
+    def _tags(self, declared: list[Resource]) -> Iterator[Resource]:
+        """The environment's tag, and those in its data that begin with it, unless something that stays carries them."""
+        own = str(self.cloud.tag).lower()
+        named = {text.lower() for resource in declared for text in _texts(resource.desired)}
+        going = Counter(tag for resource in self.resources if resource.taggable for tag in resource.existing["tags"])
+        for facts in self.cloud.all(Tag):
+            name = facts["name"].lower()
+            if name != own and not (name.startswith(f"{own}-") and name in named):
+                continue
+            tag = Tag(self.cloud, {"name": facts["name"], "state": "absent"}, f"tag:{facts['name']}")
+            if facts["resources"] > going[facts["name"]]:
+                self._keep(tag, "used by others", "something that stays carries it")
+            else:
+                tag.plan_deletion(facts, "the environment goes")
+                yield tag
 
     # -- what stays
 
@@ -192,21 +213,21 @@ class Teardown(Stack):
 
     def _records_of_others(self, domain: Resource) -> list[str]:
         going = {r.existing["id"] for r in self.resources if isinstance(r, DomainRecord)}
-        return [
+        return sorted(
             f"{facts['name']} {facts['type']}"
             for facts in self.cloud.all(DomainRecord, domain.name)
             if facts["id"] not in going and not (facts["type"] in OF_THE_ZONE and facts["name"] == "@")
-        ]
+        )
 
     def _find_dangling(self) -> None:
         """Records that stay, and lead to an address that is given back: whoever gets it next gets the visitors."""
-        addresses = {r.existing["public_ipv4"]: r.title for r in self.resources if isinstance(r, Droplet)}
+        addresses = {r.existing.get("public_ipv4") or r.existing.get("ip"): r.title for r in self.resources}
         going = {r.existing["id"] for r in self.resources if isinstance(r, DomainRecord)}
         zones = {r.scope for r in self.resources if isinstance(r, DomainRecord)}
         zones |= {entry.name for entry in self.kept if entry.kind == Domain.kind}
         for zone in sorted(filter(None, zones)):
             for facts in self.cloud.all(DomainRecord, zone):
-                owner = addresses.get(facts["data"])
+                owner = addresses.get(facts["data"]) if facts["data"] else None
                 if owner and facts["id"] not in going:
                     name = zone if facts["name"] == "@" else f"{facts['name']}.{zone}"
                     title = f"{name} {facts['type']}"
@@ -225,7 +246,9 @@ class Teardown(Stack):
     # -- the order
 
     def _before(self, resource: Resource) -> list[Resource]:
-        """As in `Stack`, but a firewall goes after the droplets, which it guards to their end."""
+        """As in `Stack`, but a firewall goes after the droplets, which it guards to their end, and tags come last."""
+        if isinstance(resource, Tag):
+            return [other for other in self.resources if not isinstance(other, Tag)]
         if isinstance(resource, Firewall):
             return [other for other in self.resources if isinstance(other, Droplet)]
         return [other for other in super()._before(resource) if not isinstance(other, Firewall)]
@@ -233,3 +256,12 @@ class Teardown(Stack):
     @staticmethod
     def _key(resource: Resource) -> str:
         return f"{resource.kind}:{resource.name}"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All strings in it, at any depth."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
