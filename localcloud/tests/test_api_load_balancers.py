@@ -347,6 +347,21 @@ def test_certificate_in_use_stays_until_the_load_balancer_is_gone(api: Api, clou
     api("DELETE", f"/v2/certificates/{created['id']}", status=204)
 
 
+def test_names_of_a_certificate_lead_to_its_load_balancer(api: Api, cloud: RunningCloud) -> None:
+    certificate = _lets_encrypt(api, ["shop.test", "www.shop.test", "api.shop.test"])
+    api("POST", "/v2/domains/shop.test/records", {"type": "A", "name": "api", "data": "1.2.3.4"}, status=201)
+    cloud.clock.advance(60)
+    rule = {**HTTPS, "certificate_id": certificate["id"]}
+    without = balancer(api, forwarding_rules=[rule], disable_lets_encrypt_dns_records=True)
+    path = "/v2/domains/shop.test/records?type=A"
+    assert len(api("GET", path)["domain_records"]) == 1
+    lb = balancer(api, name="lb-2", forwarding_rules=[rule])
+    records = {record["name"]: record["data"] for record in api("GET", path)["domain_records"]}
+    assert records == {"api": "1.2.3.4", "@": lb["ip"], "www": lb["ip"]}
+    replace(api, without, forwarding_rules=[rule])  # all names lead somewhere
+    assert len(api("GET", path)["domain_records"]) == 3
+
+
 def test_renewed_certificate_has_another_id(api: Api, cloud: RunningCloud) -> None:
     old = _lets_encrypt(api, ["shop.test"])
     cloud.clock.advance(60)

@@ -429,7 +429,7 @@ class Server:
                     "id": balancer["id"],
                     "name": balancer["name"],
                     "state": balancer["status"],
-                    "ip": balancer["public_ip"] if balancer["network"] == "EXTERNAL" else balancer["private_ip"],
+                    "ip": load_balancers.address(balancer),
                     "droplet_ids": balanced_droplets(state, balancer),
                     "error": failures.get(f"load_balancer:{balancer['id']}"),
                 }

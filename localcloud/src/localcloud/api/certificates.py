@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 
+from localcloud.api.domains import zone_of
 from localcloud.api.load_balancers import certificate_ids
 from localcloud.clock import iso
 from localcloud.cloud import Cloud, transition
@@ -114,13 +115,6 @@ def _checked_names(cloud: Cloud, names: list[str]) -> list[str]:
     if any(zone_of(cloud, name) is None for name in names):
         raise unprocessable("one or more of the domains are not managed by DigitalOcean")
     return list(dict.fromkeys(names))
-
-
-def zone_of(cloud: Cloud, name: str) -> str | None:
-    """The account's zone that a name, perhaps a wildcard, lies in."""
-    labels = name.removeprefix("*.").split(".")
-    parents = (".".join(labels[start:]) for start in range(len(labels)))
-    return next((parent for parent in parents if parent in cloud.state["domains"]), None)
 
 
 def _issue(cloud: Cloud, names: list[str]) -> dict[str, Any]:

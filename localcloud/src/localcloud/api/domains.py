@@ -60,7 +60,14 @@ def _record(call: Call) -> dict[str, Any]:
 # -- domains ---------------------------------------------------------------------------------------------------------
 
 
-def _add(cloud: Cloud, domain: str, **values: Any) -> dict[str, Any]:
+def zone_of(cloud: Cloud, name: str) -> str | None:
+    """The account's zone that a name, perhaps a wildcard, lies in."""
+    labels = name.split(".")
+    parents = (".".join(labels[start:]) for start in range(len(labels)))
+    return next((parent for parent in parents if parent in cloud.state["domains"]), None)
+
+
+def add_record(cloud: Cloud, domain: str, **values: Any) -> dict[str, Any]:
     record = {
         "id": cloud.store.next_id("record", FIRST_RECORD_ID),
         **dict.fromkeys(_BODY),
@@ -109,11 +116,11 @@ def create_domain(call: Call) -> Answer:
     if call.body.get("ip_address"):
         _check_address("A", call.body["ip_address"])
     cloud.state["domains"][name] = {"records": {}}
-    _add(cloud, name, type="SOA", data=str(DEFAULT_TTL))
+    add_record(cloud, name, type="SOA", data=str(DEFAULT_TTL))
     for server in NAME_SERVERS:
-        _add(cloud, name, type="NS", data=server)
+        add_record(cloud, name, type="NS", data=server)
     if call.body.get("ip_address"):
-        _add(cloud, name, type="A", data=call.body["ip_address"])
+        add_record(cloud, name, type="A", data=call.body["ip_address"])
     cloud.join_project(f"do:domain:{name}")
     # The zone is written later: a new domain is answered without it.
     return 201, {"domain": {"name": name, "ttl": None, "zone_file": None}}
@@ -233,7 +240,7 @@ def create_record(call: Call) -> Answer:
     }
     records = _records(call)
     _check(values, list(records.values()))
-    record = _add(call.cloud, domain, **values)
+    record = add_record(call.cloud, domain, **values)
     _share_ttl(records, record)
     return 201, {"domain_record": record}
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from localcloud import catalog
 from localcloud.api import vpcs
+from localcloud.api.domains import add_record, zone_of
 from localcloud.api.projects import find_project
 from localcloud.api.tags import check_tag_names, ensure_tags
 from localcloud.cloud import Cloud, transition
@@ -114,6 +115,12 @@ def urn(balancer: dict[str, Any]) -> str:
     return f"do:loadbalancer:{balancer['id']}"
 
 
+def address(balancer: dict[str, Any]) -> str:
+    """Where it is reached, once it is active."""
+    found: str = balancer["public_ip"] if balancer["network"] == "EXTERNAL" else balancer["private_ip"]
+    return found
+
+
 def _balancer(call: Call) -> dict[str, Any]:
     balancer: dict[str, Any] | None = call.cloud.state["load_balancers"].get(call.params["balancer"])
     if balancer is None:
@@ -122,11 +129,10 @@ def _balancer(call: Call) -> dict[str, Any]:
 
 
 def render_load_balancer(cloud: Cloud, balancer: dict[str, Any]) -> dict[str, Any]:
-    address = balancer["public_ip"] if balancer["network"] == "EXTERNAL" else balancer["private_ip"]
     small = [name for name, units in SIZE_UNITS.items() if units <= balancer["size_unit"]]
     return {
         **{key: value for key, value in balancer.items() if key not in _UNRENDERED},
-        "ip": address if balancer["status"] == "active" else "",
+        "ip": address(balancer) if balancer["status"] == "active" else "",
         "size": small[-1],
         "algorithm": "round_robin",
         "region": catalog.render_region(balancer["region"]),
@@ -339,6 +345,7 @@ def load_balancer_ready(cloud: Cloud, balancer_id: str) -> None:
     if balancer is not None:
         balancer["status"] = "errored" if queue(balancer) in cloud.queues.failures else "active"
         balancer["busy"] = False
+        _add_records(cloud, balancer)
 
 
 @route("GET", "/v2/load_balancers/{balancer}")
@@ -385,6 +392,21 @@ def _change(cloud: Cloud, balancer: dict[str, Any]) -> None:
 def load_balancer_changed(cloud: Cloud, balancer_id: str) -> None:
     if balancer := cloud.state["load_balancers"].get(balancer_id):
         balancer["busy"] = False
+        _add_records(cloud, balancer)
+
+
+def _add_records(cloud: Cloud, balancer: dict[str, Any]) -> None:
+    """Lead the names of its Let's Encrypt certificates to an active load balancer, those that lead nowhere yet."""
+    if balancer["disable_lets_encrypt_dns_records"] or balancer["status"] != "active":
+        return
+    certificates = [cloud.state["certificates"][certificate_id] for certificate_id in certificate_ids(balancer)]
+    names = [name for item in certificates if item["type"] == "lets_encrypt" for name in item["dns_names"]]
+    for name in dict.fromkeys(names):
+        if zone := zone_of(cloud, name):
+            label = name.removesuffix(zone).rstrip(".") or "@"
+            records = cloud.state["domains"][zone]["records"].values()
+            if not any(r["name"] == label and r["type"] in ("A", "AAAA", "CNAME") for r in records):
+                add_record(cloud, zone, type="A", name=label, data=address(balancer))
 
 
 @route("DELETE", "/v2/load_balancers/{balancer}")
