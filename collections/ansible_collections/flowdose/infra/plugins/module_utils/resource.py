@@ -182,6 +182,7 @@ class Cloud:
         found = self.find(kind, name)
         if found is None:
             names = [facts["name"] for facts in self.all(kind)]
+            names += [declared for declared_kind, declared in self.declared if declared_kind == kind.kind]
             raise CloudError(f"there is no {kind.label} named {name}", hint=suggest(name, names))
         return found
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import threading
 from collections.abc import Callable, Iterable
@@ -15,6 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import UnsupportedError
 
 from .applied import Applied
 from .client import CLIENT_OPTIONS, CloudError
@@ -381,7 +383,28 @@ class Stack:
 
 def validated(kind: type[Resource], item: dict[str, Any]) -> dict[str, Any]:
     """The item with types and defaults, checked against the same spec as the options of the kind's module."""
-    result = ArgumentSpecValidator(item_spec(kind)).validate(item)
-    if result.error_messages:
-        raise CloudError("; ".join(result.error_messages))
+    spec = item_spec(kind)
+    result = ArgumentSpecValidator(spec).validate(item)
+    # Ansible's own message for a key that there is not names neither its place nor the one that was meant.
+    wrong = unsupported_keys(spec, item)
+    wrong += [str(error) for error in result.errors if not isinstance(error, UnsupportedError)]
+    if wrong:
+        raise CloudError("; ".join(wrong))
     return dict(result.validated_parameters)
+
+
+def unsupported_keys(spec: dict[str, Any], item: dict[str, Any], path: str = "") -> list[str]:
+    """What is said of keys that `spec` does not have, at any depth: unsupported key inbound_rules[1].prots, ..."""
+    found = []
+    for key, value in item.items():
+        if key not in spec:
+            near = difflib.get_close_matches(str(key), spec, n=1, cutoff=0.5)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(spec))}"
+            found.append(f"unsupported key {path}{key}, {hint}")
+        elif "options" in spec[key]:
+            inner = [(f"{path}{key}", value)]
+            if isinstance(value, list):
+                inner = [(f"{path}{key}[{index}]", each) for index, each in enumerate(value)]
+            for place, each in inner:
+                found += unsupported_keys(spec[key]["options"], each, f"{place}.") if isinstance(each, dict) else []
+    return found

@@ -72,11 +72,12 @@ def refusal(account: Any, **changes: Any) -> str:
 
 
 def test_a_fresh_environment_takes_as_long_as_its_longest_chain(scaled: Any) -> None:
-    scaled.speed = 30.0  # slower, so that the time our own work takes on a busy machine hardly counts
+    scaled.speed = 30.0  # slower, so that the time our own work takes on a busy machine counts less
     start = scaled.server.clock.now()
     lines: list[str] = []
     made = run(scaled, lines.append)
-    assert scaled.server.clock.now() - start <= 1.1 * LONGEST_CHAIN
+    # One after the other it would be more than twice that; tests/bench measures it, with nothing beside it.
+    assert scaled.server.clock.now() - start <= 1.5 * LONGEST_CHAIN
     assert actions(made) == {"create": 11}
     assert "created: database cluster postgres" in "\n".join(lines)
     assert any("waiting for:" in line and "postgres  creating, " in line for line in lines)
@@ -244,11 +245,54 @@ class TestRefusals:
         assert "set `protected: false` beside `state: absent`" in message
         assert account.asked() == [], "said without asking"
 
-    def test_unknown_keys(self, account: Any) -> None:
-        droplet = {**ENVIRONMENT["droplets"][0], "siez": "s-2vcpu-4gb"}
-        message = refusal(account, droplets=[droplet])
-        assert "droplets[0] (backend)" in message
-        assert "siez" in message
+    @pytest.mark.parametrize(
+        ("key", "change", "said"),
+        [
+            ("droplets", {"siize": "s-2vcpu-4gb"}, "unsupported key siize, did you mean size?"),
+            ("droplets", {"colour": "red"}, "unsupported key colour, there are backup"),
+            (
+                "firewalls",
+                {"inbound_rules": [{"ports": "22", "addresses": ["10.0.0.0/8"]}, {"prots": "22"}]},
+                "unsupported key inbound_rules[1].prots, did you mean ports?",
+            ),
+            (
+                "database_clusters",
+                {"trusted_sources": [{"type": "tag", "values": "backend"}]},
+                "unsupported key trusted_sources[0].values, did you mean value?; missing required arguments: value",
+            ),
+        ],
+    )
+    def test_unknown_keys(self, account: Any, key: str, change: dict[str, Any], said: str) -> None:
+        items = copy.deepcopy(ENVIRONMENT[key])
+        items[-1] |= change
+        place = f"{key}[{len(items) - 1}] ({items[-1]['name']})"
+        assert f"- {place}: {said}" in refusal(account, **{key: items})
+        assert account.asked() == []
+
+    def test_all_unknown_keys_at_once(self, account: Any) -> None:
+        vpc = {**ENVIRONMENT["vpcs"][0], "regoin": "fra1", "describtion": "net"}
+        message = refusal(account, vpcs=[vpc])
+        assert "unsupported key regoin, did you mean region?; unsupported key describtion, did you mean" in message
+
+    def test_what_waits_for_itself(self, account: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No reference of today's kinds can close a circle; one that could would not hang the run."""
+        monkeypatch.setattr(Vpc, "dependencies", lambda resource: [(Droplet, "backend")])
+        message = refusal(account)
+        assert "VPC net" in message
+        assert "droplet backend" in message
+        assert "a cycle" in message
+        assert account.asked() == []
+
+    def test_a_token_that_only_reads(self, scaled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        scaled.server.clock.advance(3600)
+        monkeypatch.setattr(scaled.server, "token", scaled.server.read_only_token)
+        with pytest.raises(StackError) as caught:
+            run(scaled)
+        message = str(caught.value)
+        assert "- vpcs[0] (net): Could not create VPC net: HTTP 403" in message
+        assert message.count("The token is valid but not allowed to do this: it may be one that only reads") == 1
+        assert "- droplets[0] (backend): not tried, because what it needs failed" in message
+        assert scaled.client().list_all("list", "vpcs.list", "vpcs") == []
 
     def test_everything_wrong_is_said_at_once(self, account: Any) -> None:
         message = refusal(
@@ -269,7 +313,8 @@ class TestRefusals:
 
     def test_a_reference_to_nothing(self, account: Any) -> None:
         droplet = {**ENVIRONMENT["droplets"][0], "vpc": "nett"}
-        assert "there is no VPC named nett" in refusal(account, droplets=[droplet, ENVIRONMENT["droplets"][1]])
+        message = refusal(account, droplets=[droplet, ENVIRONMENT["droplets"][1]])
+        assert "- droplets[0] (backend): there is no VPC named nett\n  Did you mean net?" in message
 
     def test_a_reference_to_what_goes(self, account: Any) -> None:
         message = refusal(account, vpcs=[{"name": "net", "state": "absent"}])
