@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -57,7 +57,7 @@ class Account:
     def asked(self, since: int = 0) -> list[str]:
         return [f"{entry['method']} {entry['path']}" for entry in self.server.requests[since:]]
 
-    def _clock(self) -> dict[str, Callable[..., Any]]:
+    def _clock(self) -> dict[str, Any]:
         if self.speed:
             return {"sleep": lambda seconds: time.sleep(seconds / self.speed), "monotonic": self.server.clock.now}
         return {"sleep": self.server.clock.advance, "monotonic": self.server.clock.now}
