@@ -21,7 +21,8 @@ local   all postgres peer
 local   all all scram-sha-256
 hostssl all all 0.0.0.0/0 scram-sha-256
 """
-# It asks the server who may come in, as the superuser on its socket: no password is kept twice.
+# It asks the server who may come in, as the superuser on its socket: no password is kept twice. It insists on a file of
+# authorities, though it asks nobody for a certificate.
 _PGBOUNCER = """\
 [pgbouncer]
 listen_addr = *
@@ -30,6 +31,7 @@ unix_socket_dir =
 client_tls_sslmode = require
 client_tls_cert_file = /cluster/run/server.pem
 client_tls_key_file = /cluster/run/server-key.pem
+client_tls_ca_file = /cluster/run/server.pem
 auth_type = hba
 auth_hba_file = /cluster/run/pgbouncer_hba.conf
 auth_user = postgres
@@ -130,7 +132,7 @@ class Cluster:
                 return
             except MachineError as error:
                 if time.monotonic() > deadline or not self._podman.container_pid(self.container):
-                    words = self._podman("logs", "--tail=15", self.container)
+                    words = self._podman.last_words(self.container)
                     raise MachineError(f"cluster {self._spec.name} did not start: {error}\n{words}") from None
                 time.sleep(0.2)
 

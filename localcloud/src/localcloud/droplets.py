@@ -186,5 +186,5 @@ def wait_for_systemd(podman: Podman, name: str) -> None:
         if time.monotonic() > deadline:
             break
         time.sleep(0.1)
-    log = podman("logs", "--tail=15", name).strip()
-    raise MachineError(f"{name} {'has not booted' if pid else 'ended while booting'}; its last words: {log}")
+    words = podman.last_words(name)
+    raise MachineError(f"{name} {'has not booted' if pid else 'ended while booting'}; its last words: {words}")

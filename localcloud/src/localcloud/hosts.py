@@ -152,6 +152,11 @@ class Podman:
         except MachineError:
             return 0
 
+    def last_words(self, name: str) -> str:
+        """The end of what a container wrote, wherever it wrote it to."""
+        process = self.popen("logs", "--tail=15", name, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return process.communicate(timeout=60)[0].decode(errors="replace").strip()
+
     def image_exists(self, tag: str) -> bool:
         try:
             self("image", "exists", tag)

@@ -11,7 +11,7 @@ pools() {
     for file in pgbouncer.ini pgbouncer_hba.conf; do
         install -o postgres -g postgres -m 0600 "/cluster/conf/$file" "/cluster/run/$file"
     done
-    kill -HUP "$(cat /cluster/run/pgbouncer.pid 2>/dev/null)" 2>/dev/null || $as pgbouncer -q -d /cluster/run/pgbouncer.ini
+    kill -HUP "$(cat /cluster/run/pgbouncer.pid 2>/dev/null)" 2>/dev/null || $as /usr/sbin/pgbouncer -q -d /cluster/run/pgbouncer.ini
 }
 if [ "${1-}" = pools ]; then
     pools
