@@ -219,3 +219,18 @@ def test_droplet_limit() -> None:
         api.droplet()
         body = {"name": "b", "size": "s-1vcpu-1gb", "image": "debian-13-x64"}
         assert "droplet limit" in api.refused("POST", "/v2/droplets", body, status=422)
+
+
+# -- many ------------------------------------------------------------------------------------------------------------
+
+
+def test_seeded_droplets_are_like_others(api: Api, cloud: RunningCloud) -> None:
+    ids = cloud.seed_droplets(1500, tags=["web"])
+    page = api("GET", "/v2/droplets?tag_name=web&per_page=200&page=8")
+    assert (page["meta"]["total"], len(page["droplets"])) == (1500, 100)
+    last = page["droplets"][-1]
+    assert (last["id"], last["name"], last["status"], last["locked"]) == (ids[-1], "seed-1500", "active", False)
+    addresses = {droplet["public_ip"] for droplet in cloud.state["droplets"].values()}
+    assert len(addresses) == 1500
+    assert cloud.seed_droplets(1) != ids[:1]
+    api("DELETE", f"/v2/droplets/{ids[0]}", status=204)

@@ -34,7 +34,8 @@ import http.server, json, socket
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
-        body = json.dumps({"name": socket.gethostname(), "headers": dict(self.headers)}).encode()
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        body = json.dumps({"name": socket.gethostname(), "headers": headers}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -129,8 +130,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 def test_requests_go_round_and_say_where_they_come_from(shop: Shop) -> None:
     assert shop.names(4) == {"web-1", "web-2"}
     headers = shop.get()["headers"]
-    assert (headers["X-Forwarded-Proto"], headers["X-Forwarded-Port"]) == ("http", "80")
-    assert headers["X-Forwarded-For"] == "10.77.0.1"
+    assert (headers["x-forwarded-proto"], headers["x-forwarded-port"]) == ("http", "80")
+    assert headers["x-forwarded-for"] == "10.77.0.1"
     (shown,) = shop.cloud.status()["load_balancers"]
     assert (shown["name"], shown["ip"], shown["state"], shown["error"]) == ("lb", shop.address, "active", None)
 
@@ -185,7 +186,7 @@ def test_sticky_session_stays_with_one_droplet(shop: Shop) -> None:
         answers = [shop.get(session=session) for _ in range(8)]
         assert "DO-LB" in session.cookies
     assert len({answer["name"] for answer in answers}) == 1
-    assert "Cookie" not in answers[-1]["headers"]  # the balancer keeps its cookie to itself
+    assert "cookie" not in answers[-1]["headers"]  # the balancer keeps its cookie to itself
     assert shop.names() == {"web-1", "web-2"}
 
 
@@ -194,7 +195,7 @@ def test_tls_ends_at_the_balancer_and_http_is_redirected(shop: Shop) -> None:
     shop.change(forwarding_rules=[HTTP, tls], redirect_http_to_https=True)
     answer = requests.get("http://www.lb.test/", verify=str(shop.cloud.state / "ca.pem"), timeout=5)
     assert (answer.url, answer.history[0].status_code) == ("https://www.lb.test/", 307)
-    assert answer.json()["headers"]["X-Forwarded-Proto"] == "https"
+    assert answer.json()["headers"]["x-forwarded-proto"] == "https"
     shop.change()
     with pytest.raises(requests.ConnectionError):
         requests.get("https://www.lb.test/", timeout=5)
@@ -203,7 +204,7 @@ def test_tls_ends_at_the_balancer_and_http_is_redirected(shop: Shop) -> None:
 def test_tcp_goes_through_as_it_is(shop: Shop) -> None:
     tcp = {"entry_protocol": "tcp", "entry_port": 9000, "target_protocol": "tcp", "target_port": 8000}
     shop.change(forwarding_rules=[HTTP, tcp])
-    assert "X-Forwarded-For" not in shop.get(f"{shop.address}:9000")["headers"]
+    assert "x-forwarded-for" not in shop.get(f"{shop.address}:9000")["headers"]
     shop.change(firewall={"deny": ["ip:10.77.0.1"]})
     assert shop.names(2) == {""}
     shop.change()
