@@ -31,6 +31,8 @@ class Case:
     fixed: dict[str, dict[str, Any]] = field(default_factory=dict)
     needs: tuple[tuple[type[Resource], dict[str, Any]], ...] = ()  # what must be there first
     prepare: Callable[[Client], dict[str, Any]] = lambda client: {}  # more of `declared`, known only when it is there
+    anew: tuple[str, ...] = ()  # keys that are mended by making another one
+    together: frozenset[str] = frozenset()  # keys of which one never differs without the others
 
 
 def drifts(cases: Iterable[Case]) -> Any:
@@ -79,13 +81,14 @@ def check_drift(account: Any, case: Case, key: str) -> None:
     resource = case.kind(cloud, validated(case.kind, declared))
 
     entry = resource.plan()
-    assert (entry.action, [change.key for change in entry.changes]) == ("update", [key])
+    named = {change.key for change in entry.changes}
+    assert (entry.action, named) == ("update", case.together if key in case.together else {key})
 
     resource.apply()
     assert account.plan(case.kind, **declared).action == "none"
     mended = resource.result()
     assert mended is not None
-    assert mended["id"] == facts["id"], "changed in place"
+    assert (mended["id"] == facts["id"]) == (key not in case.anew), "changed in place"
 
 
 def check_fixed(account: Any, case: Case, key: str) -> None:

@@ -38,14 +38,15 @@ options:
       - A higher one upgrades the cluster, for which there is no way back; take a backup first. A lower one is an error.
     type: str
   size:
-    description: Slug of the size. Required when it does not exist yet. A difference resizes the cluster, which ends
-      its connections.
+    description: Slug of the size. Required when it does not exist yet. A larger one resizes the cluster, which ends
+      its connections; a smaller one is an error.
     type: str
   region:
     description: Slug of the region. Required when it does not exist yet.
     type: str
   num_nodes:
-    description: Number of nodes, 1 for a new cluster when not given. It cannot become smaller.
+    description: Number of nodes, 1 for a new cluster when not given; those beyond the first stand by. It cannot become
+      smaller.
     type: int
   storage_size_mib:
     description: Storage in MiB, in all (PostgreSQL only); what comes with the size when not given. It cannot become

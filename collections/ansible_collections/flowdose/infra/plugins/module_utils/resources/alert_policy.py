@@ -133,10 +133,10 @@ class AlertPolicy(Resource):
     def details(self, facts: Facts) -> Facts:
         if "entities" not in self.desired:
             return {}
-        if facts["type"] != self.desired["type"]:
-            return {"entities": facts["entity_ids"]}  # of another kind than ours: not to be found among them
         kind = TYPES[self.desired["type"]]
-        names = {str(item["id"]): item["name"] for item in self.cloud.all(kind)} if facts["entity_ids"] else {}
+        names = {}
+        if facts["entity_ids"] and TYPES.get(facts["type"]) is kind:  # else they are not to be found among ours
+            names = {str(item["id"]): item["name"] for item in self.cloud.all(kind)}
         return {"entities": sorted(names.get(id, id) for id in facts["entity_ids"])}
 
     def create(self) -> dict[str, Any]:

@@ -221,9 +221,18 @@ class DatabaseCluster(Resource):
                 hint="Declare the version that it has; or a cluster with another name and the old version, and move "
                 "the data with pg_dump and pg_restore.",
             )
+        size = changes.get("size")
+        if size and 0 < memory_of(size.after) < memory_of(size.before):
+            raise self.fail(
+                f"size is {size.before} and cannot become {size.after}: nodes are never made smaller",
+                hint="Declare the size that it has; or a cluster with another name and that size, and move the data.",
+            )
         for key, way in (
-            ("num_nodes", "Declare the number it has; or a cluster with another name, and move the data."),
-            ("storage_size_mib", "Declare what it has; it may also have grown with the size, or by itself."),
+            (
+                "num_nodes",
+                "Declare the number that it has; or take a node out in the control panel, then declare that.",
+            ),
+            ("storage_size_mib", "Declare what it has: it may have grown together with the size, or by itself."),
         ):
             if key in changes and (changes[key].before or 0) > changes[key].after:
                 raise self.fail(f"{key} is {changes[key].before} and cannot become {changes[key].after}", hint=way)
@@ -411,6 +420,12 @@ def _changed(config: Change) -> dict[str, Any]:
 def version_number(version: str | None) -> int:
     """The major one."""
     return int(str(version or "0").partition(".")[0])
+
+
+def memory_of(size: str) -> int:
+    """GiB, as the slug of a size says (db-s-1vcpu-2gb); 0 when it does not."""
+    found = re.search(r"-([0-9]+)gb", size or "")
+    return int(found[1]) if found else 0
 
 
 def same_version(wanted: str, found: str | None) -> bool:
