@@ -76,6 +76,9 @@ class S3:
         if bucket not in self.buckets:
             return refusal(404, "NoSuchBucket")
         settings = self.buckets[bucket]
+        if method == "DELETE":
+            (settings if setting else self.buckets).pop(setting or bucket, None)
+            return 204, b""
         if not setting:
             return 200, b""
         if method == "PUT":
