@@ -28,16 +28,16 @@ class Fault:
 
     `call`: method and path with `*` wildcards ("POST /v2/droplets", "* /v2/databases/*").
     "* *" is every call, so that `nth` addresses the k-th one of a whole run.
-    One of:
+    One of `status` and `reset`, or neither. `hide`, `stale` and `fail` go with both when the call is carried out.
       `status`: answer this instead; with `effect` the call is carried out all the same. 502 and 504 come as HTML, as
                 from the edge in front of the real API; `html` says otherwise. 429 with `retry_after` (seconds) is the
                 burst limit, without it the hourly one.
       `reset`:  "before" or "after": drop the connection before or after the call was carried out.
-      `hide`:   carry the call out, but answer 404 to this many reads of what it created (goes with `stale`).
+      `hide`:   carry the call out, but answer 404 to this many reads of what it created.
       `stale`:  carry the call out, but leave what it created out of this many lists.
       `fail`:   carry the call out, but what it created never comes up: a droplet's creation and a load balancer end
-                errored, a certificate in error, a cluster stays as it is (goes with `hide` and `stale`).
-      `delay`:  wait so many real seconds before the call (goes with any of the others).
+                errored, a certificate in error, a cluster stays as it is.
+      `delay`:  wait so many real seconds before the call.
     """
 
     call: str
@@ -61,8 +61,11 @@ class Fault:
             raise ValueError(f"'{self.call}' is not a method and a path, such as 'POST /v2/droplets'")
         if self.reset not in (None, "before", "after"):
             raise ValueError("reset is 'before' or 'after' the call is carried out")
-        if (self.status is not None) + (self.reset is not None) + bool(self.hide or self.stale or self.fail) > 1:
-            raise ValueError("status, reset, and hide, stale or fail exclude each other")
+        if self.status is not None and self.reset is not None:
+            raise ValueError("status and reset exclude each other")
+        carried_out = self.effect if self.status is not None else self.reset != "before"
+        if (self.hide or self.stale or self.fail) and not carried_out:
+            raise ValueError("hide, stale and fail need a call that is carried out")
         if self.status is None and self.reset is None and not (self.hide or self.stale or self.fail or self.delay):
             raise ValueError("a fault needs status, reset, hide, stale, fail or delay")
         if self.status is not None and not 400 <= self.status <= 599:
