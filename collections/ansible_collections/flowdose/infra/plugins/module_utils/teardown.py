@@ -22,6 +22,7 @@ from .resources.domain_record import DomainRecord
 from .resources.droplet import Droplet
 from .resources.firewall import Firewall
 from .resources.project import MEMBERS, Project
+from .resources.reserved_ip import ReservedIp
 from .resources.spaces_bucket import SpacesBucket
 from .resources.ssh_key import SshKey
 from .resources.tag import Tag
@@ -47,13 +48,13 @@ class Teardown(Stack):
 
     def check(self) -> None:
         super().check()
-        kinds = {kind.kind for kind in KINDS if kind.stateful}
+        kinds = {kind.kind for kind in KINDS if kind.stateful} | {ReservedIp.kind}
         for name in sorted(self._unprotected):
             kind, _colon, rest = name.partition(":")
             if kind not in kinds or not rest:
                 raise CloudError(
                     f"unprotected: {name!r} is not of the form KIND:NAME",
-                    hint=f"Kinds that are protected: {', '.join(sorted(kinds))}.",
+                    hint=f"Kinds that can be named: {', '.join(sorted(kinds))}.",
                 )
         for resource in self.resources:
             resource.state = "absent"
@@ -69,6 +70,8 @@ class Teardown(Stack):
             mine = [resource for resource in declared if isinstance(resource, kind)]
             for found in self._tagged(kind, mine) if kind.taggable else self._by_name(mine, failures):
                 self.resources.append(found)
+        if any(isinstance(resource, ReservedIp) for resource in declared):
+            self.resources += self._spare_addresses()
         self.resources += self._tags(declared)
         # What stays because of others, when all is known that goes.
         for resource in list(self.resources):
@@ -105,7 +108,7 @@ class Teardown(Stack):
                 " -e flowdose_destroy_bucket_contents=true"
             )
             for bucket in self._full:
-                message = "it holds objects" + (", and data and is protected" if bucket in self._unnamed else "")
+                message = "it holds objects" + (", and is protected" if bucket in self._unnamed else "")
                 failures[str(bucket.place)] = CloudError(message)
         if failures:
             raise StackError(summary, failures)
@@ -136,8 +139,12 @@ class Teardown(Stack):
 
     def _by_name(self, declared: list[Resource], failures: dict[str, CloudError]) -> Iterator[Resource]:
         for resource in declared:
-            if isinstance(resource, Tag) or "cluster" in resource.identity:
-                continue  # see `_tags`; and what is in a cluster shares its fate
+            if "cluster" in resource.identity:
+                continue  # what is in a cluster shares its fate
+            if isinstance(resource, Tag):
+                if not self._is_own_tag(resource.name):  # see `_tags` for those that are
+                    self._keep(resource, "shared", "others may use it; the environment's own begin with its tag")
+                continue
             shared = self._shared(resource)
             if shared:
                 self._keep(resource, *shared)
@@ -151,14 +158,30 @@ class Teardown(Stack):
                 resource.plan_deletion(resource.current, "the environment goes")
                 yield resource
 
+    def _spare_addresses(self) -> Iterator[Resource]:
+        """Reserved IPs that no droplet has. Between being taken from its droplet and released, nothing says whose an
+        address was: after an interruption just then, somebody must."""
+        for facts in self.cloud.all(ReservedIp):
+            if facts["droplet_id"] is not None or any(r.current is facts for r in self.resources):
+                continue
+            key = f"{ReservedIp.kind}:{facts['ip']}"
+            if key in self._unprotected:
+                resource = ReservedIp(self.cloud, {"ip": facts["ip"], "state": "absent"}, key)
+                resource.plan_deletion(facts, "named")
+                yield resource
+            else:
+                self.remarks.append(
+                    f"reserved IP {facts['ip']} has no droplet. If it is one of this environment's, which an "
+                    f"interrupted run did not come to release, name {key} in `unprotected`."
+                )
+
     def _tags(self, declared: list[Resource]) -> Iterator[Resource]:
         """The environment's tag, and those in its data that begin with it, unless something that stays carries them."""
-        own = str(self.cloud.tag).lower()
         named = {text.lower() for resource in declared for text in _texts(resource.desired)}
         going = Counter(tag for resource in self.resources if resource.taggable for tag in resource.existing["tags"])
         for facts in self.cloud.all(Tag):
             name = facts["name"].lower()
-            if name != own and not (name.startswith(f"{own}-") and name in named):
+            if not self._is_own_tag(name) or name not in {*named, str(self.cloud.tag).lower()}:
                 continue
             tag = Tag(self.cloud, {"name": facts["name"], "state": "absent"}, f"tag:{facts['name']}")
             if facts["resources"] > going[facts["name"]]:
@@ -166,6 +189,9 @@ class Teardown(Stack):
             else:
                 tag.plan_deletion(facts, "the environment goes")
                 yield tag
+
+    def _is_own_tag(self, name: str) -> bool:
+        return f"{name}-".lower().startswith(f"{self.cloud.tag}-".lower())
 
     # -- what stays
 
