@@ -66,6 +66,28 @@ def examples(module: str) -> list[dict[str, Any]]:
     return yaml.safe_load(text) or []
 
 
+def returned(module: str) -> dict[str, Any]:
+    """What a module says it returns whenever it succeeds."""
+    described = yaml.safe_load(documentation(module)["RETURN"])
+    return {key: value for key, value in described.items() if value["returned"] in ("always", "success")}
+
+
+def documented_facts(module: str) -> list[str]:
+    """That each thing returned is not empty, and has the keys that are documented: those, and no others."""
+    that = []
+    for key, described in returned(module).items():
+        contains = described.get("contains")
+        if not contains:
+            continue
+        if described["type"] == "list":
+            that.append(f"__done.{key} | length > 0")
+        facts = f"__done.{key}[0]" if described["type"] == "list" else f"__done.{key}"
+        always = sorted(name for name, value in contains.items() if value["returned"] == "always")
+        that.append(f"{facts}.keys() | difference({sorted(contains)}) | length == 0")
+        that.append(f"{always} | difference({facts}.keys()) | length == 0")
+    return that
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_examples_are_tasks_of_the_module(module: str) -> None:
     tasks = examples(module)
@@ -105,8 +127,9 @@ def steps(task: dict[str, Any], module: str) -> list[dict[str, Any]]:
     name, kept = task["name"], task.get("register", "result_of_the_example")
     that = ["__foreseen.changed == __done.changed", "not __again.changed"]
     that.append("not __done.changed" if module.endswith("_info") else "__done.changed")
-    if module.endswith("_info"):
-        that.append("__done.values() | select('sequence') | reject('string') | select | list | length > 0")
+    if (task.get(PREFIX + module) or {}).get("state") != "absent":
+        that += [f"__done.{key} is defined" for key in returned(module)]
+        that += documented_facts(module)
     plain = {key: value for key, value in task.items() if key not in ("register", "no_log")}
     return [
         {**plain, "name": f"In check mode: {name}", "register": "__foreseen", "check_mode": True},
@@ -159,7 +182,7 @@ def test_options_of_examples_are_accepted(module: str, monkeypatch: pytest.Monke
         raise Specification(arguments, options)
 
     code = importlib.import_module(f"ansible_collections.flowdose.infra.plugins.modules.{module}")
-    where = code if hasattr(code, "AnsibleModule") else importlib.import_module(code.run.__module__)  # type: ignore[attr-defined]
+    where = code if hasattr(code, "AnsibleModule") else importlib.import_module(code.run.__module__)
     monkeypatch.setattr(where, "AnsibleModule", capture)
     with pytest.raises(Specification) as caught:
         code.main()
