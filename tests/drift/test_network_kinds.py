@@ -22,7 +22,6 @@ from ansible_collections.flowdose.infra.plugins.module_utils.resources.ssh_key i
 from ansible_collections.flowdose.infra.plugins.module_utils.resources.volume import Volume
 from ansible_collections.flowdose.infra.plugins.module_utils.resources.vpc import Vpc
 from ansible_collections.flowdose.infra.tests.unit.certificates import pair
-from ansible_collections.flowdose.infra.tests.unit.conftest import account, server  # noqa: F401 (fixtures)
 from drift.cases import Behind, Case, check_complete, check_drift, check_fixed, drifts, fixed
 
 KINDS: tuple[type[Resource], ...] = (
@@ -318,10 +317,10 @@ def test_the_tables_are_complete() -> None:
 
 
 @pytest.mark.parametrize(("case", "key"), drifts(CASES))
-def test_what_drifted_is_named_and_mended(account: Any, case: Case, key: str) -> None:  # noqa: F811
+def test_what_drifted_is_named_and_mended(account: Any, case: Case, key: str) -> None:
     check_drift(account, case, key)
 
 
 @pytest.mark.parametrize(("case", "key"), fixed(CASES))
-def test_what_cannot_be_changed_is_refused(account: Any, case: Case, key: str) -> None:  # noqa: F811
+def test_what_cannot_be_changed_is_refused(account: Any, case: Case, key: str) -> None:
     check_fixed(account, case, key)
