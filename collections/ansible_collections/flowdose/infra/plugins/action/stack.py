@@ -36,7 +36,6 @@ class ActionModule(ActionBase):
             stack.check()
             entries = stack.plan()
             document = stack.document()
-            result["plan"] = [entry.as_dict() for entry in entries]
             changing = [entry for entry in entries if entry.changed]
             if check_mode or any(entry.action != "none" for entry in entries):
                 self._say(document.as_text(Display().columns))
@@ -47,17 +46,20 @@ class ActionModule(ActionBase):
             if options["plan_dir"]:
                 document.save(options["plan_dir"])
             stack.approve(check_mode)
-            result["plan_hash"] = document.hash
             result["changed"] = bool(changing)
             if self._task.diff:
                 result["diff"] = [entry.as_diff() for entry in changing]
             if not check_mode:
                 stack.apply(self._say)
         except CloudError as error:
-            result.update(error.as_result(), failed=True)
-        if "plan" in result:
-            result["resources"] = stack.results(check_mode)
-        return result
+            # Without the plan, which has been shown: a failed task prints its whole result, and nobody would find why.
+            return {**result, **error.as_result(), "failed": True}
+        return {
+            **result,
+            "plan": [entry.as_dict() for entry in entries],
+            "plan_hash": document.hash,
+            "resources": stack.results(check_mode),
+        }
 
     def _say(self, text: str) -> None:
         Display().display(text)

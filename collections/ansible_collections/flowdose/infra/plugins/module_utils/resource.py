@@ -269,7 +269,7 @@ class Cloud:
         timeout: float | None = None,
         group: str = "",
     ) -> T:
-        """Look again and again until done; the pause grows with the time waited, so that little is lost at the end.
+        """Look again and again until done; the pause grows with the time waited, and no more than 2 % of it are lost.
 
         `group` is the kind of what is waited for, see `look_at`.
         """
@@ -299,7 +299,7 @@ class Cloud:
                         hint="Run again to go on waiting (nothing is created twice), or raise `timeout`.",
                     )
                 self.progress(title, state, elapsed)
-                self.sleep(min(5.0, max(0.5, elapsed / 20)))
+                self.sleep(min(5.0, max(0.5, elapsed / 50)))
         finally:
             with self._lock:
                 self._waiting[group] -= 1

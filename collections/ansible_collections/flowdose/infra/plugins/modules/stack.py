@@ -224,7 +224,7 @@ EXAMPLES = r"""
 RETURN = r"""
 plan:
   description: What changed, or in check mode would change.
-  returned: when the data are right
+  returned: success
   type: list
   elements: dict
   contains:
@@ -237,7 +237,7 @@ plan:
       returned: always
       type: str
     action:
-      description: V(create), V(update), V(delete), V(none) or V(unmanaged).
+      description: V(create), V(update), V(delete), V(none), V(unmanaged) or V(keep).
       returned: always
       type: str
     impact:
@@ -249,9 +249,20 @@ plan:
       returned: always
       type: list
       elements: dict
+    why:
+      description:
+        - V(new), V(configuration changed), V(drift), or V(not known) without O(applied_file); a sentence where it is
+          another reason.
+      returned: always
+      type: str
+plan_hash:
+  description: Over all that is declared and all that is there, for O(expect_plan).
+  returned: success
+  type: str
+  sample: 4f0c3a1e9b7d4c2f8a6e5d4c3b2a1908
 resources:
   description: The resources by kind and name, in the form that the modules return; in check mode as they would be.
-  returned: when the data are right
+  returned: success
   type: dict
   sample:
     droplet:
