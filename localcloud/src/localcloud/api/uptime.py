@@ -72,8 +72,10 @@ def _validate(check: dict[str, Any]) -> None:
 
 def _begin(cloud: Cloud, check: dict[str, Any]) -> None:
     """Forget what was seen: another target, or other regions."""
-    state = {"status": "CHECKING", "since": cloud.now(), "begun": cloud.now(), "outages": []}
-    check["states"] = {region: dict(state, outages=[]) for region in check["regions"]}
+    now = cloud.now()
+    check["states"] = {
+        region: {"status": "CHECKING", "since": now, "begun": now, "outages": []} for region in check["regions"]
+    }
     alerting.forget(cloud, f"uptime:{check['id']}:")
 
 
