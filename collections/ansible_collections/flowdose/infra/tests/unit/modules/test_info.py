@@ -66,6 +66,19 @@ def test_what_is_offered(run_module: Any) -> None:
     assert image["distribution"] == "Debian"
 
 
+def test_secrets_are_not_listed(run_module: Any, account: Any) -> None:
+    hook = "https://hooks.slack.test/not-for-everybody"
+    receivers = {"slack": [{"channel": "#ops", "url": hook}]}
+    run_module("alert_policy", name="CPU", type="v1/insights/droplet/cpu", value=80, alerts=receivers)
+    (policy,) = run_module("alert_policy_info", name="CPU")["alert_policies"]
+    assert policy["alerts"]["slack"] == [{"channel": "#ops", "url": "VALUE_HIDDEN"}]
+    body = {"name": "shop", "grants": [{"bucket": "", "permission": "fullaccess"}]}
+    made = account.client().call("make a key", "spaces_key.create", body=body)["key"]
+    (key,) = run_module("spaces_key_info", name="shop")["spaces_keys"]
+    assert key["access_key"] == made["access_key"]
+    assert made["secret_key"] not in str(key)
+
+
 def test_a_failure(run_module: Any, account: Any) -> None:
     account.server.fault("GET /v2/vpcs", status=403, count=9)
     failed = run_module("vpc_info")
