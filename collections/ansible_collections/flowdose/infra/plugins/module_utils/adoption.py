@@ -18,7 +18,7 @@ from typing import Any
 
 from .client import CloudError
 from .resource import NONE, Facts, PlanEntry, Resource
-from .stack import READERS, TAG_PREFIX, Stack, StackError
+from .stack import READERS, Stack, StackError
 
 # What people call the parts of a shop.
 ROLES = (
@@ -64,11 +64,12 @@ class Adoption(Stack):
 
     def plan(self) -> list[PlanEntry]:
         """Match, and compare what was matched. Changes nothing."""
+        self._look()
+        self._check_adopted()
+        declared = [resource for resource in self.resources if resource.state == "present"]
+        self.matches = [self._match(resource) for resource in declared]
+        self._guess([match for match in self.matches if match.certainty == MISSING])
         with ThreadPoolExecutor(max_workers=READERS) as pool:
-            self._look(pool)
-            declared = [resource for resource in self.resources if resource.state == "present"]
-            self.matches = [self._match(resource) for resource in declared]
-            self._guess([match for match in self.matches if match.certainty == MISSING])
             differences = list(pool.map(_difference, self.matches))
         self.resources = []
         for match in self.matches:

@@ -199,12 +199,9 @@ class Stack:
     def plan(self) -> list[PlanEntry]:
         """Look at everything that is there, at once, and compare. Changes nothing."""
         failures: dict[str, CloudError] = {}
+        self._look()
+        self._check_adopted()
         with ThreadPoolExecutor(max_workers=READERS) as pool:
-            try:
-                self._look(pool)
-            except BaseException:
-                self.cloud.close()  # else leaving the pool waits for all that it was asked
-                raise
             plans = {resource: pool.submit(resource.plan) for resource in self.resources}
             for resource, planned in plans.items():
                 try:
@@ -294,14 +291,26 @@ class Stack:
                 found.setdefault(resource.kind, {})[resource.name] = facts
         return found
 
-    def _look(self, pool: ThreadPoolExecutor) -> None:
+    def _look(self) -> None:
         """Ask for every list that will be needed, at once."""
         scopes = {(type(resource), resource.scope) for resource in self.resources}
         scopes |= {(kind, None) for kind in KINDS if kind.taggable}
-        prices = pool.submit(read_prices, self.cloud)
-        # No token, no API: said once, not once for everything that is declared.
-        for listed in [pool.submit(self.cloud.all, kind, scope) for kind, scope in scopes]:
-            listed.result()
+        with ThreadPoolExecutor(max_workers=READERS) as pool:
+            try:
+                prices = pool.submit(read_prices, self.cloud)
+                lists = {scope: pool.submit(self.cloud.all, *scope) for scope in scopes}
+                for (_kind, within), listed in lists.items():
+                    # No token, no API: said once, not once for everything that is declared. What is wrong within a
+                    # zone or a cluster is said with what is declared there.
+                    if within is None or not isinstance(listed.exception(), CloudError):
+                        listed.result()
+                self.prices = prices.result()
+            except BaseException:
+                self.cloud.close()  # else leaving the pool waits for all that it was asked
+                raise
+
+    def _check_adopted(self) -> None:
+        """What is told to be there under another name must be there, or else it would be made."""
         failures = {}
         for kind in KINDS:
             for (adopted, there), name in self.cloud.adopted.items():
@@ -312,7 +321,6 @@ class Stack:
                     )
         if failures:
             raise StackError("The data is not right; nothing was changed.", failures)
-        self.prices = prices.result()
 
     def _before(self, resource: Resource) -> list[Resource]:
         """What must be done first: what it needs; and before something goes, all that needs it goes."""

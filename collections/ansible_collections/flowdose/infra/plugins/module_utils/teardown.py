@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .client import CloudError
@@ -27,7 +26,7 @@ from .resources.spaces_bucket import SpacesBucket
 from .resources.ssh_key import SshKey
 from .resources.tag import Tag
 from .resources.vpc import Vpc
-from .stack import KINDS, READERS, Stack, StackError
+from .stack import KINDS, Stack, StackError
 
 OF_THE_ZONE = ("NS", "SOA")  # records at its apex that a zone has from the start
 
@@ -62,8 +61,7 @@ class Teardown(Stack):
 
     def plan(self) -> list[PlanEntry]:
         """Find what there is of it. Changes nothing."""
-        with ThreadPoolExecutor(max_workers=READERS) as pool:
-            self._look(pool)
+        self._look()
         declared, self.resources = self.resources, []
         failures: dict[str, CloudError] = {}
         for kind in KINDS:

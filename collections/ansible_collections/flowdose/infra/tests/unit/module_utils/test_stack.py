@@ -130,6 +130,49 @@ def test_the_tag_of_the_environment(scaled: Any) -> None:
     assert scaled.written(before) == []
 
 
+def test_prune_deletes_what_is_not_declared_and_holds_no_data(scaled: Any) -> None:
+    run(scaled)
+    client = scaled.client()
+    droplet = {"region": "fra1", "size": "s-1vcpu-1gb", "image": "debian-13-x64"}
+    for name, tags in (("old", ["flowdose-test"]), ("shared", ["flowdose-test", "flowdose-other"]), ("other", [])):
+        client.call("make", "droplets.create", body={"name": name, **droplet, "tags": [*tags, "flowdose-test-backend"]})
+    cluster = {"name": "old-pg", "engine": "pg", "num_nodes": 1, "size": "db-s-1vcpu-1gb", "region": "fra1"}
+    client.call("make", "databases.create_cluster", body={**cluster, "tags": ["flowdose-test"]})
+    client.call("make", "volumes.create", body={"name": "old", "region": "fra1", "size_gigabytes": 5, "tags": ["x"]})
+    scaled.server.clock.advance(600)
+
+    for prune, action in ((False, "unmanaged"), (True, "delete")):
+        made = stack(scaled, prune=prune)
+        made.check()
+        made.plan()
+        found = {f"{entry.kind}:{entry.name}": (entry.action, entry.why) for entry in made.entries}
+        assert found["droplet:old"] == (action, "not declared" if prune else "")
+        assert found["droplet:shared"] == ("unmanaged", "has the tag flowdose-other too" if prune else "")
+        assert found["database_cluster:old-pg"] == ("unmanaged", "holds data" if prune else "")
+        assert not found.keys() & {"droplet:other", "volume:old"}
+    before = len(scaled.server.requests)
+    made.apply()
+    ids = {facts["name"]: facts["id"] for facts in scaled.cloud().all(Droplet)}
+    assert ids.keys() == {"backend", "storefront", "shared", "other"}
+    (call,) = scaled.written(before)
+    assert call.startswith("DELETE /v2/droplets/")
+
+
+def test_what_is_pruned_goes_only_when_what_takes_its_place_is_there(scaled: Any) -> None:
+    run(scaled)
+    renamed = [{**droplet, "name": f"{droplet['name']}-2"} for droplet in ENVIRONMENT["droplets"]]
+    records = [{**record, "droplet": f"{record['droplet']}-2"} for record in ENVIRONMENT["domain_records"]]
+    changes = {"droplets": renamed, "domain_records": records, "projects": [], "prune": True}
+    scaled.server.fault("PUT /v2/domains/*/records/*", status=422, message="no", count=10)
+    with pytest.raises(StackError) as caught:
+        run(scaled, **changes)
+    assert "- droplet:backend: not tried, because what it needs failed" in str(caught.value)
+    assert {facts["name"] for facts in scaled.cloud().all(Droplet)} >= {"backend", "storefront"}
+    scaled.server.clear_faults()
+    run(scaled, **changes)
+    assert {facts["name"] for facts in scaled.cloud().all(Droplet)} == {"backend-2", "storefront-2"}
+
+
 def test_many_droplets_share_the_looking(scaled: Any) -> None:
     """One list for all of them, else sixty would use up the rate limit by asking how they are."""
     scaled.speed = 20.0
