@@ -13,11 +13,13 @@ import collections
 import copy
 import dataclasses
 import re
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -37,6 +39,7 @@ VARIES = re.compile(
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+(\.\d+){3}|(?<=[/:])\d+|(?<=/domains/)[a-z.]+|(?<=/keys/)\w{16,}"
 )
 BOOKKEEPING = ("actions", "next_id", "next_address")  # of localcloud: no resources
+READS = ("GET", "HEAD")
 SPACES = "S3"  # what a path of Spaces begins with here
 
 
@@ -90,13 +93,14 @@ FAULTS = {
 class Account:
     """Runs of one stack, one after the other."""
 
-    def __init__(self, server: RunningCloud) -> None:
+    def __init__(self, server: RunningCloud, secrets: Path) -> None:
         self.server = server
+        self.secrets = secrets
         self.s3 = S3()
         self.s3.around = self._around_s3
-        self.struck = False  # whether the call that `fault` names was made
-        self._strike: tuple[Call, Fault] | None = None
-        self._count = 0
+        self.missed: set[Call] = set()  # calls of those that `fault` names which were not made
+        self._fault: Fault | None = None
+        self._made: collections.Counter[str] = collections.Counter()
         self._dead = False
         self._down = False
         self._asked_s3: list[str] = []
@@ -106,19 +110,30 @@ class Account:
         self.server.reset()
         self.s3.buckets.clear()
         self._asked_s3.clear()
+        for file in self.secrets.iterdir():
+            file.unlink()
         self.server.clock.advance(3600)
 
-    def stack(self, **changes: Any) -> Stack:
+    def client(self, token: str | None = None) -> Client:
+        return Client(
+            token or self.server.token,
+            api_url=self.server.endpoint,
+            ca_file=str(self.server.ca_file),
+            sleep=self._sleep,
+            monotonic=self.server.clock.now,
+        )
+
+    def stack(self, token: str | None = None, **changes: Any) -> Stack:
         """As of a process that starts anew, and remembers nothing of what earlier ones have seen."""
         self._dead = False
         self.server.clock.advance(120)  # so that one run's rate limit is not the next one's
-        clock: dict[str, Any] = {"sleep": self._sleep, "monotonic": self.server.clock.now}
-
-        def client() -> Client:
-            return Client(self.server.token, api_url=self.server.endpoint, ca_file=str(self.server.ca_file), **clock)
-
-        cloud = Cloud(client, lambda: self.s3.spaces, **clock)
-        return Stack(cloud, environment.NAME, copy.deepcopy({**environment.ENVIRONMENT, **changes}))
+        cloud = Cloud(
+            lambda: self.client(token), lambda: self.s3.spaces, sleep=self._sleep, monotonic=self.server.clock.now
+        )
+        data = copy.deepcopy({**environment.ENVIRONMENT, **changes})
+        for key in data["spaces_keys"]:
+            key["secret_file"] = str(self.secrets / f"{key['name']}.json")
+        return Stack(cloud, environment.NAME, data)
 
     def run(self, **changes: Any) -> Stack:
         made = self.plan(**changes)
@@ -130,6 +145,10 @@ class Account:
         made.check()
         made.plan()
         return made
+
+    def written(self) -> list[str]:
+        """The calls since the last reset that were not reads."""
+        return [request for request in self.asked() if not request.startswith(READS)]
 
     def asked(self) -> list[str]:
         """The calls since the last reset, each with `*` for what differs."""
@@ -152,15 +171,21 @@ class Account:
         return found
 
     @contextmanager
-    def fault(self, call: Call, fault: Fault) -> Iterator[None]:
-        """Strike that call of what runs in the block."""
-        self._strike, self._count, self.struck = (call, fault), 0, False
+    def fault(self, call: Call | Iterable[Call], fault: Fault) -> Iterator[None]:
+        """Strike that call, or those, of what runs in the block."""
+        self._fault, self.missed = fault, {call} if isinstance(call, Call) else set(call)
+        self._made.clear()
         try:
             yield
         finally:
-            self._strike = None
+            self._fault = None
             self._down = False
             self.server.clear_faults()
+
+    @property
+    def struck(self) -> bool:
+        """Whether all calls that `fault` names were made."""
+        return not self.missed
 
     def _sleep(self, seconds: float) -> None:
         self._live()
@@ -173,13 +198,12 @@ class Account:
     def _due(self, request: str) -> Fault | None:
         """The fault for this call, if it is its turn."""
         with self._lock:
-            if self._strike is None or self._strike[0].request != request:
+            self._made[request] += 1
+            call = Call(request, self._made[request])
+            if self._fault is None or call not in self.missed:
                 return None
-            self._count += 1
-            if self._count != self._strike[0].nth:
-                return None
-            self.struck = True
-            return self._strike[1]
+            self.missed.remove(call)
+            return self._fault
 
     def _die(self) -> None:
         self._dead = True
@@ -245,8 +269,12 @@ def serve() -> Iterator[Account]:
     """A cloud, and every request to it through `Account.around_api`."""
     from azure.core.pipeline.transport import RequestsTransport
 
-    with running_cloud(latencies=QUICK) as server, pytest.MonkeyPatch.context() as patch:
-        account = Account(server)
+    with (
+        running_cloud(latencies=QUICK, droplet_limit=1000) as server,
+        pytest.MonkeyPatch.context() as patch,
+        tempfile.TemporaryDirectory() as secrets,
+    ):
+        account = Account(server, Path(secrets))
         send = RequestsTransport.send
 
         def around(transport: Any, request: Any, **options: Any) -> Any:

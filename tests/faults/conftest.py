@@ -19,3 +19,11 @@ def served() -> Iterator[Account]:
 def account(served: Account) -> Account:
     served.reset()
     return served
+
+
+@pytest.fixture(scope="session")
+def world(served: Account) -> dict[str, list[str]]:
+    """What there is after a run on a good day."""
+    served.reset()
+    served.run()
+    return served.world()

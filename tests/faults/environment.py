@@ -20,12 +20,15 @@ POLICY = {
 }
 
 ENVIRONMENT: dict[str, list[dict[str, Any]]] = {
+    "tags": [{"name": "faults-spare"}],
     "ssh_keys": [{"name": "key", "public_key": KEY}],
     "vpcs": [{"name": "net", "region": "fra1", "ip_range": "10.20.0.0/20", "description": "for tests"}],
     "droplets": [
         {"name": "backend", **DROPLET, "tags": ["faults-backend"]},
         {"name": "storefront", **DROPLET, "tags": ["faults-storefront"]},
     ],
+    "volumes": [{"name": "pictures", "region": "fra1", "size_gigabytes": 10, "droplet": "storefront"}],
+    "reserved_ips": [{"droplet": "backend"}],
     "firewalls": [
         {
             "name": "web",
@@ -37,6 +40,11 @@ ENVIRONMENT: dict[str, list[dict[str, Any]]] = {
         {"name": "postgres", "engine": "pg", "version": "15", **DATABASE, "databases": ["shop"], "users": ["medusa"]},
         {"name": "valkey", "engine": "valkey", **DATABASE, "eviction_policy": "noeviction"},
     ],
+    "databases": [{"cluster": "postgres", "name": "reports"}],
+    "database_users": [{"cluster": "postgres", "name": "reader"}],
+    "connection_pools": [
+        {"cluster": "postgres", "name": "pool", "mode": "transaction", "size": 5, "db": "reports", "user": "reader"}
+    ],
     "spaces_buckets": [
         {
             "name": "faults-bucket",
@@ -45,12 +53,53 @@ ENVIRONMENT: dict[str, list[dict[str, Any]]] = {
             "policy": POLICY,
             "cors": [{"allowed_origins": ["https://faults.test"], "allowed_methods": ["GET"]}],
             "versioning": True,
-        }
+        },
+        {"name": "faults-uploads", "region": "fra1"},
     ],
+    "spaces_keys": [{"name": "uploads", "grants": [{"bucket": "faults-uploads", "permission": "readwrite"}]}],
     "domains": [{"name": "faults.test"}],
     "domain_records": [
         {"domain": "faults.test", "type": "A", "name": "api", "droplet": "backend"},
         {"domain": "faults.test", "type": "MX", "name": "@", "data": "mail.example.com", "priority": 10},
+    ],
+    "certificates": [{"name": "web", "type": "lets_encrypt", "dns_names": ["faults.test"]}],
+    "load_balancers": [
+        {
+            "name": "front",
+            **PLACE,
+            "tag": "faults-storefront",
+            "forwarding_rules": [
+                {
+                    "entry_protocol": "https",
+                    "entry_port": 443,
+                    "target_protocol": "http",
+                    "target_port": 8000,
+                    "certificate": "web",
+                }
+            ],
+        }
+    ],
+    "alert_policies": [
+        {
+            "name": "busy",
+            "type": "v1/insights/droplet/cpu",
+            "compare": "GreaterThan",
+            "value": 90,
+            "window": "10m",
+            "entities": ["backend"],
+            "alerts": {"email": ["ops@localcloud.test"]},
+        }
+    ],
+    "uptime_checks": [
+        {
+            "name": "front",
+            "type": "https",
+            "target": "https://faults.test",
+            "regions": ["eu_west"],
+            "alerts": [
+                {"name": "down", "type": "down", "period": "2m", "notifications": {"email": ["ops@localcloud.test"]}}
+            ],
+        }
     ],
     "projects": [
         {

@@ -13,19 +13,22 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from faults.account import FAULTS, Account, Call, Fault, serve
+from faults.account import FAULTS, READS, Account, Call, Fault, serve
 from stages import ROOT
 
 PAGE = ROOT / "docs" / "crash-recovery.md"
 BEGIN, END = "<!-- matrix: begin -->\n", "<!-- matrix: end -->\n"
-READS = ("GET", "HEAD")
 SAME_RUN, NEXT_RUN, SAME_AS_BESIDE = "●", "○", "·"
 ROUNDS = 5  # fresh runs: what the timing of threads decides (how often something is looked at) is in few of them
 
 
+def is_read(call: Call) -> bool:
+    return call.request.startswith(READS)
+
+
 def applies(call: Call, fault: Fault) -> bool:
     """A read has no effect, so that before and after it are the same moment."""
-    return not call.request.startswith(READS) or "before" not in (fault.reset, fault.killed)
+    return not is_read(call) or "before" not in (fault.reset, fault.killed)
 
 
 def survived(fault: Fault) -> bool:
