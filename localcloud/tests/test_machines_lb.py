@@ -137,8 +137,14 @@ def test_requests_go_round_and_say_where_they_come_from(shop: Shop) -> None:
 
 
 def test_unhealthy_droplet_is_taken_out_and_comes_back(shop: Shop) -> None:
+    policy = {"type": "v1/insights/lbaas/droplet_health", "compare": "LessThan", "value": 60, "window": "5m"}
+    told = {"description": "droplets are down", "alerts": {"email": ["ops@localcloud.test"], "slack": []}}
+    entities = {"entities": [shop.id], "tags": [], "enabled": True}
+    shop.cloud.api("POST", "/v2/monitoring/alerts", {**policy, **told, **entities})
     shop.ssh("web-1", "systemctl stop web")
     eventually(lambda: shop.names() == {"web-2"}, 20)
+    (alert,) = eventually(lambda: shop.cloud.status()["ringing"], 30)
+    assert "droplet_health is 50.0" in alert["text"]
     # A reload remembers who is down.
     shop.change(enable_backend_keepalive=True)
     assert shop.names() == {"web-2"}

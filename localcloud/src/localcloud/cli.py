@@ -292,6 +292,10 @@ def _print_status(state: State) -> None:
         print(f"cluster  {_addresses(cluster)} {cluster['state']}  {cluster['engine']} {cluster['version']}")
     for balancer in full["load_balancers"]:
         print(f"balancer {balancer['name']:<24} {balancer['ip']:<15} {balancer['state']}")
+    for reserved in full["reserved_ips"]:
+        print(f"reserved {reserved['ip']:<24} droplet {reserved['droplet_id'] or 'none'}")
+    for volume in full["volumes"]:
+        print(f"volume   {volume['name']:<24} droplet {volume['droplet_id'] or 'none'}, in the API only: no device")
     for check in full["checks"]:
         print(f"check    {check['name']:<24} {check['target']} {'/'.join(sorted(set(check['regions'].values())))}")
     for alert in full["ringing"]:

@@ -9,6 +9,7 @@ the droplets' health; the old one ends after the requests it has in hand.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import os
 import socket
@@ -34,6 +35,7 @@ class LoadBalancer:
     def __init__(self, podman: Podman, spec: LoadBalancerSpec, folder: Path) -> None:
         self._podman = podman
         self._spec = spec
+        self.id = spec.id
         self._conf = folder / "conf"
         self._run = folder / "run"
         self._digest = hashlib.sha256(repr(spec).encode()).hexdigest()
@@ -94,6 +96,19 @@ class LoadBalancer:
         if "Success=1" not in answer:
             raise MachineError(f"load balancer {self._spec.name} refused its configuration: {answer}")
         (self._run / "applied").write_text(self._digest)
+
+    def measure(self) -> dict[str, float]:
+        """How it is, in percent, by the names of alert policies; empty when it does not answer."""
+        try:
+            servers = list(csv.DictReader(self._ask("@1 show stat").removeprefix("# ").splitlines()))
+            info = dict(line.split(": ", 1) for line in self._ask("@1 show info").splitlines() if ": " in line)
+        except OSError:
+            return {}
+        down = {row["svname"] for row in servers if row["status"].startswith("DOWN")}
+        found = {"connection_utilization_percent": 100 * int(info["CurrConns"]) / int(info["Maxconn"])}
+        if targets := {name for name, _ in self._spec.targets}:
+            found["droplet_health"] = 100 * len(targets - down) / len(targets)
+        return found
 
     def _ask(self, command: str) -> str:
         """The master's answer; OSError when nobody answers."""

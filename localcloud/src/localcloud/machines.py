@@ -215,7 +215,10 @@ class Machines(Protocol):
         """Bring a running cluster to the memory, settings and pools of `spec`; restarts it where it must."""
 
     def measure(self) -> dict[str, dict[str, float]]:
-        """What the running machines use: "droplets:7" or "databases:UUID" -> metrics as alert policies name them."""
+        """What the running machines use, named as in alert policies.
+
+        "droplets:7", "databases:UUID" or "load_balancers:UUID" -> metric -> value.
+        """
 
     # -- names and objects --
     def set_dns(self, zones: dict[str, list[DnsRecord]]) -> None:

@@ -75,6 +75,7 @@ class PodmanMachines:
         self._clusters: dict[str, ClusterSpec] = {}
         self._droplet_guards: dict[int, Guard] = {}
         self._cluster_guards: dict[str, Guard] = {}
+        self._balancers: dict[str, loadbalancers.LoadBalancer] = {}
         self._reserved_ips: dict[str, str] = {}  # address -> public address of its droplet
         self._zones: dict[str, list[DnsRecord]] = {}
         self._serial = 0
@@ -355,8 +356,12 @@ class PodmanMachines:
             balancer.wait()
         elif changed:
             balancer.reload()
+        with self._lock:
+            self._balancers[spec.id] = balancer
 
     def delete_load_balancer(self, balancer_id: str) -> None:
+        with self._lock:
+            self._balancers.pop(balancer_id, None)
         self._podman.remove(loadbalancers.container(balancer_id))
         shutil.rmtree(self._folder / "load_balancers" / balancer_id, ignore_errors=True)
 
@@ -423,6 +428,7 @@ class PodmanMachines:
     def measure(self) -> dict[str, dict[str, float]]:
         with self._lock:
             specs, clusters = list(self._droplets.values()), list(self._clusters.values())
+            balancers = list(self._balancers.values())
         subjects = {
             f"droplets:{spec.id}": Subject(
                 droplets.container(spec.id), droplets.processors(spec), spec.memory_mib, self._disk(spec.id).root
@@ -439,7 +445,7 @@ class PodmanMachines:
                 found[key] = {
                     policy: found[key][metric] for policy, metric in databases.METRICS.items() if metric in found[key]
                 }
-        return found
+        return found | {f"load_balancers:{balancer.id}": balancer.measure() for balancer in balancers}
 
     # -- names and objects --
 

@@ -445,6 +445,20 @@ class Server:
                 for check in state["uptime_checks"].values()
             ],
             "ringing": ringing(self.cloud),
+            "reserved_ips": [
+                {"ip": reserved["ip"], "droplet_id": reserved["droplet_id"]}
+                for reserved in state["reserved_ips"].values()
+            ],
+            "volumes": [
+                {
+                    "id": volume["id"],
+                    "name": volume["name"],
+                    "size_gigabytes": volume["size_gigabytes"],
+                    "droplet_id": volume["droplet_id"],
+                    "device": None,  # a resource of the API only: no droplet sees a disk of it
+                }
+                for volume in state["volumes"].values()
+            ],
             "errors": {queue: text for queue, text in failures.items() if queue.partition(":")[0] not in _SHOWN},
         }
 
