@@ -346,6 +346,11 @@ class Resource(ABC):
         return str(self.desired["name"])
 
     @property
+    def reference(self) -> str:
+        """What others in the data refer to it by."""
+        return str(self.desired["name"])
+
+    @property
     def title(self) -> str:
         return f"{self.label} {self.name}"
 

@@ -154,8 +154,8 @@ class Stack:
                 self.resources.append(resource)
         if failures:
             raise StackError("The data is not right; nothing was changed.", failures)
-        self.cloud.declared = {(r.kind, str(r.desired["name"])) for r in self.resources if r.state == "present"}
-        leaving = {(r.kind, str(r.desired["name"])) for r in self.resources if r.state == "absent"}
+        self.cloud.declared = {(r.kind, r.reference) for r in self.resources if r.state == "present"}
+        leaving = {(r.kind, r.reference) for r in self.resources if r.state == "absent"}
         for resource in self.resources:
             if resource.state == "present":
                 try:
@@ -328,8 +328,8 @@ class Stack:
             return [other for other in self.resources if other.state == "present"]
         if resource.state == "present" or resource.container:
             needed = {(kind.kind, name) for kind, name in resource.dependencies()}
-            return [other for other in self.resources if (other.kind, str(other.desired["name"])) in needed]
-        own = (type(resource), str(resource.desired["name"]))
+            return [other for other in self.resources if (other.kind, other.reference) in needed]
+        own = (type(resource), resource.reference)
         leaving = [other for other in self.resources if other.state == "absent" and not other.container]
         return [other for other in leaving if own in other.dependencies()]
 

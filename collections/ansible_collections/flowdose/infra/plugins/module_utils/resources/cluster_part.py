@@ -28,6 +28,10 @@ class ClusterPart(Resource):
         return f"{self.desired['cluster']}/{self.desired['name']}"
 
     @property
+    def reference(self) -> str:
+        return self.name  # other clusters have parts of the same name
+
+    @property
     def scope(self) -> str | None:
         return str(self.desired["cluster"])
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..client import CloudError
-from ..resource import NONE, RESTART, Change, Facts
+from ..resource import NONE, RESTART, Change, Facts, Resource
 from .cluster_part import ClusterPart
 from .database import Database
 from .database_cluster import DatabaseCluster
@@ -61,6 +61,11 @@ class ConnectionPool(ClusterPart):
             "private_host": private.get("host"),
             "port": public.get("port"),
         }
+
+    def dependencies(self) -> list[tuple[type[Resource], str]]:
+        cluster = self.desired["cluster"]
+        inside = [(kind, self.desired.get(key)) for key, kind in (("db", Database), ("user", DatabaseUser))]
+        return [(DatabaseCluster, cluster), *((kind, f"{cluster}/{name}") for kind, name in inside if name)]
 
     def update(self, changes: dict[str, Change]) -> None:
         self.client.call(

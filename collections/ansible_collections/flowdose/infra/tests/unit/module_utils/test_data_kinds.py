@@ -206,6 +206,17 @@ class TestInClusters:
         again = stack(scaled, **data)
         assert {entry.action for entry in again.plan()} == {"none"}
 
+    def test_clusters_do_not_share_names(self, account: Any) -> None:
+        """What goes from one cluster may be needed in another."""
+        data: dict[str, Any] = {
+            "databases": [{"cluster": "pg-two", "name": "shop", "state": "absent", "protected": False}],
+            "connection_pools": [{**POOL, "db": "shop"}],
+        }
+        stack(account, **data)
+        data["databases"][0]["cluster"] = "pg-one"
+        with pytest.raises(CloudError, match=r"connection_pools\[0\].*needs database pg-one/shop.*state: absent"):
+            stack(account, **data)
+
     def test_what_every_cluster_has_stays(self, account: Any) -> None:
         account.converge(DatabaseCluster, **PG)
         with pytest.raises(CloudError, match="every cluster has"):
