@@ -72,8 +72,8 @@ def svg(environment: str, summary: str, topology: Topology) -> str:
         '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path class="arrow" d="M0 0 L8 4 L0 8 z"/></marker></defs>',
         f'<rect class="page" x="0.5" y="0.5" width="{width - 1:.0f}" height="{height - 1:.0f}" rx="10"/>',
-        _text(MARGIN, MARGIN + 12, environment, "title"),
-        _text(MARGIN, MARGIN + 32, summary, "small"),
+        _text(MARGIN, MARGIN + 12, environment, "title", whole=True),
+        _text(MARGIN, MARGIN + 32, summary, "small", whole=True),
     ]
     for frame in topology.frames:
         parts += _draw_frame(frame)
@@ -187,7 +187,7 @@ def _flow(nodes: Sequence[Node], y: float, width: float) -> float:
 
 def _width(text: str, size: int) -> float:
     """Roughly: fonts differ, so rather too wide."""
-    return len(_short(text)) * size * 0.64
+    return len(_short(text)) * size * 0.66
 
 
 # -- what is drawn
@@ -242,8 +242,8 @@ def _rect(style: str, box: Box, radius: int, extra: str = "") -> str:
     return f'<rect class="{style}" x="{x}" y="{y}" width="{width}" height="{height}" rx="{radius}"{extra}/>'
 
 
-def _text(x: float, y: float, text: str, style: str) -> str:
-    short = _short(text) if style != "title" and style != "small" else text
+def _text(x: float, y: float, text: str, style: str, whole: bool = False) -> str:
+    short = text if whole else _short(text)
     tooltip = f"<title>{escape(text)}</title>" if short != text else ""
     return f'<text class="{style}" x="{x:.0f}" y="{y:.0f}">{tooltip}{escape(short)}</text>'
 

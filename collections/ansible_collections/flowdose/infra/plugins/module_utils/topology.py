@@ -193,7 +193,8 @@ class Topology:
     def _connect(self) -> None:
         droplets = self._all("droplet")
         for row in self._all("domain_record"):
-            self._edge(row, "droplet", row.facts.get("droplet"))
+            for kind in ("droplet", "load_balancer", "reserved_ip"):
+                self._edge(row, kind, row.facts.get(kind))
         for row in self._all("load_balancer"):
             for droplet in droplets:
                 tags = droplet.facts.get("tags") or []
@@ -242,7 +243,10 @@ def _lines(row: Pictured) -> list[str]:
         nodes = facts.get("num_nodes") or 1
         return [engine, str(facts.get("size", "")) + (f" · {nodes} nodes" if nodes > 1 else "")]
     if row.kind == "domain_record":
-        return [" · ".join([str(facts.get("type")), *([f"{facts['ttl']} s"] if facts.get("ttl") else [])])]
+        leads = facts.keys() & {"droplet", "load_balancer", "reserved_ip"}
+        data = "" if leads else str(facts.get("data") or "")
+        parts = [str(facts.get("type")), data, f"{facts['ttl']} s" if facts.get("ttl") else ""]
+        return [" · ".join(part for part in parts if part)]
     if row.kind == "spaces_bucket":
         return [
             " · ".join([str(facts.get("acl") or "private"), *(["versions kept"] if facts.get("versioning") else [])])
@@ -300,7 +304,8 @@ def mermaid(environment: str, topology: Topology) -> str:
 
 
 def _mermaid_frame(frame: Frame, indent: str) -> list[str]:
-    title = " ".join(part for part in (frame.sign, frame.title, frame.line) if part)
+    # Without its second line: Mermaid lets a title that is wider than the frame stick out of it.
+    title = f"{frame.sign} {frame.title}".strip()
     lines = [f'{indent}subgraph {frame.id}["{_plain(title)}"]']
     for inner in frame.frames:
         lines += _mermaid_frame(inner, indent + "  ")

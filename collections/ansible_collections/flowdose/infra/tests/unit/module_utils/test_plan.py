@@ -416,7 +416,8 @@ class TestForms:
             (ids["api"], ids["~ backend"]),
             (ids["~ backend"], ids["+ pg"]),
         }
-        assert "firewall wall in: tcp 80, 443" in ids
+        assert "firewall wall" in ids
+        assert ">in: tcp 80, 443</text>" in applied(change)[1].as_svg()
         svg = ElementTree.fromstring(applied(change)[1].as_svg())  # noqa: S314
         styles = [element.get("class") for element in svg.iter() if element.tag.endswith("rect")]
         assert styles.count("update") == 2  # the droplet, and its colour in the legend
