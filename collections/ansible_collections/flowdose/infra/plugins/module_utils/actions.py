@@ -40,7 +40,11 @@ def carry_out(
         facts = read()
         return {"id": None} if facts and (facts.get("locked") or reached(facts)) else None
 
-    action = cloud.settle(lambda: when_free(cloud, resource.title, send), look)
+    def already() -> dict[str, Any] | None:
+        facts = read()
+        return {"id": None} if facts and reached(facts) else None
+
+    action = cloud.settle(lambda: when_free(cloud, resource.title, send, already), look)
 
     def observe() -> Facts | None:
         nonlocal misses
@@ -71,8 +75,11 @@ def carry_out(
     return facts
 
 
-def when_free(cloud: Cloud, title: str, send: Callable[[], T]) -> T:
-    """Send what the API refuses while another action goes on; again until that has ended."""
+def when_free(cloud: Cloud, title: str, send: Callable[[], T], already: Callable[[], T | None] = lambda: None) -> T:
+    """Send what the API refuses while another action goes on; again until that has ended.
+
+    `already` is asked before it is sent again: what went on may have been the same, of a run that was interrupted.
+    """
     start = cloud.monotonic()
     while True:
         try:
@@ -83,3 +90,6 @@ def when_free(cloud: Cloud, title: str, send: Callable[[], T]) -> T:
                 raise
         cloud.progress(title, "waiting for another action to end", elapsed)
         cloud.sleep(2.0)
+        done = already()
+        if done is not None:
+            return done

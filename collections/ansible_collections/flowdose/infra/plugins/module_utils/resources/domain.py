@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 from ..client import CloudError
 from ..resource import Cloud, Facts, Resource
+
+LABEL = r"[a-z0-9]([a-z0-9\-]{0,61}[a-z0-9])?"  # a part of a host name
 
 
 class Domain(Resource):
@@ -45,6 +48,6 @@ class Domain(Resource):
 def normalise_zone(name: str) -> str:
     name = name.rstrip(".").lower()
     labels = name.split(".")
-    if len(labels) < 2 or not all(label and len(label) <= 63 for label in labels):
+    if len(labels) < 2 or not all(re.fullmatch(LABEL, label) for label in labels):
         raise CloudError(f"domain {name!r} is not a domain name such as example.com")
     return name

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Any, ClassVar
 
 from ..client import CloudError
@@ -31,6 +32,8 @@ RANGES = {
     "weight": (0, 65535),
     "flags": (0, 255),
 }
+_LABEL = r"[a-z0-9_]([a-z0-9_\-]{0,61}[a-z0-9_])?"  # underscores too: they begin the names of services
+NAME = rf"@|(\*|{_LABEL})(\.{_LABEL})*"
 CAA_TAGS = ("issue", "issuewild", "iodef")
 NUMBERS = ("priority", "port", "weight", "flags")
 NEEDED: dict[str, tuple[str, ...]] = {
@@ -98,6 +101,8 @@ class DomainRecord(Resource):
                 raise CloudError(f"{key} must be between {least} and {most}")
         if "data" in desired:
             desired["data"] = normalise_data(type, desired["data"], desired["domain"])
+        if not re.fullmatch(NAME, desired["name"]):
+            raise CloudError(f"name {desired['name']!r} is not a name within a zone such as www, _sip._tcp, * or @")
         return desired
 
     @classmethod
@@ -204,5 +209,7 @@ def normalise_data(type: str, data: str, domain: str) -> str:
         return str(address)
     if type in HOST_DATA:
         data = data.lower().rstrip(".")
+        if not re.fullmatch(NAME, data):
+            raise CloudError(f"data {data!r} is not a host name, which is what a record of type {type} leads to")
         return "@" if data == domain else data
     return data.rstrip(".") if type == "CAA" else data

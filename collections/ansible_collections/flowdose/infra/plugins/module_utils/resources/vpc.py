@@ -15,6 +15,8 @@ from ..resource import NONE, Change, Cloud, Facts, Resource
 
 REPLACE = "A VPC is not replaced, because all that is in it would have to be. Declare one with another name and move."
 
+PRIVATE = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
+
 
 class Vpc(Resource):
     kind = "vpc"
@@ -44,6 +46,8 @@ class Vpc(Resource):
                 network = ipaddress.IPv4Network(desired["ip_range"])
             except ValueError as error:
                 raise CloudError(f"ip_range: {error}", hint="It looks like: 10.10.0.0/20") from None
+            if not any(network.subnet_of(private) for private in PRIVATE):
+                raise CloudError(f"ip_range {network} is not private: it must lie in {', '.join(map(str, PRIVATE))}")
             if not 16 <= network.prefixlen <= 28:
                 raise CloudError(f"ip_range {network} must be between /16 and /28")
             desired["ip_range"] = str(network)

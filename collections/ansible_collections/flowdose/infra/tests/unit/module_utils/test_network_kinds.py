@@ -442,6 +442,19 @@ class TestVolume:
             resource.apply()
         assert {tuple(facts["droplet_ids"]) for facts in account.cloud().all(Volume)} == {(id,)}
 
+    @pytest.mark.parametrize("gone", [False, True])
+    def test_what_an_interrupted_run_began_is_not_begun_again(self, account: Any, gone: bool) -> None:
+        volume = account.converge(Volume, **VOLUME).result()["id"]
+        droplet = account.cloud().require(Droplet, "one")["id"]
+        body = {"type": "attach", "droplet_id": droplet}
+        account.client().call("begin", "volume_actions.post_by_id", volume, body=body)
+        if gone:
+            account.server.clock.advance(600)
+            account.client().call("begin", "volume_actions.post_by_id", volume, body=body | {"type": "detach"})
+            account.converge(Volume, name="disk", state="absent", protected=False)
+        else:
+            assert account.converge(Volume, **VOLUME, droplet="one").result()["droplet"] == "one"
+
     @pytest.mark.parametrize(
         ("change", "message"),
         [

@@ -133,7 +133,7 @@ class TestVpc:
         with pytest.raises(CloudError, match=r"overlaps with 10.20.0.0/20 of VPC one"):
             account.plan(Vpc, name="two", region="fra1", ip_range="10.20.8.0/24")
 
-    @pytest.mark.parametrize("ip_range", ["10.20.0.1/20", "10.0.0.0/8", "not a range"])
+    @pytest.mark.parametrize("ip_range", ["10.20.0.1/20", "10.0.0.0/8", "not a range", "100.64.0.0/20"])
     def test_a_wrong_range(self, account: Any, ip_range: str) -> None:
         with pytest.raises(CloudError, match="ip_range"):
             account.plan(Vpc, name="one", region="fra1", ip_range=ip_range)
@@ -463,11 +463,20 @@ class TestDomainRecord:
             ({"type": "A", "data": "::1"}, "does not go with type A"),
             ({"type": "MX", "data": "mail.example.test"}, "needs priority"),
             ({"type": "A", "data": "192.0.2.1", "ttl": 5}, "ttl must be between 30"),
+            ({"type": "A", "name": "two words", "data": "192.0.2.1"}, "not a name within a zone"),
+            (
+                {"type": "A", "name": "www", "data": "192.0.2.1", "droplet": "one"},
+                "data and droplet exclude each other",
+            ),
+            ({"type": "AAAA", "name": "www", "load_balancer": "lb"}, "load_balancer goes with type A, not AAAA"),
+            ({"type": "CNAME", "name": "www", "data": "https://example.org"}, "is not a host name"),
+            ({"type": "MX", "data": "mail.example.test", "priority": 70000}, "priority must be between 0 and 65535"),
+            ({"type": "CAA", "data": "x.org", "flags": 0, "tag": "isue"}, "tag must be one of issue, issuewild, iodef"),
         ],
     )
     def test_wrong_data(self, account: Any, params: dict[str, Any], message: str) -> None:
         with pytest.raises(CloudError, match=message):
-            account.plan(DomainRecord, domain="example.test", name="x", **params)
+            account.plan(DomainRecord, **{"domain": "example.test", "name": "x"} | params)
 
 
 class TestProject:
