@@ -21,13 +21,13 @@ from .resource import NONE, Facts, PlanEntry, Resource
 from .stack import READERS, Stack, StackError
 
 # What people call the parts of a shop.
-ROLES = (
-    {"backend", "api", "admin", "medusa", "server"},
-    {"storefront", "frontend", "front", "store", "shop", "web", "www", "next", "nextjs"},
-    {"postgres", "postgresql", "pg", "psql", "sql", "database", "db"},
-    {"valkey", "redis", "cache", "queue"},
-    {"worker", "jobs"},
-)
+ROLES = {
+    "backend": {"backend", "api", "admin", "medusa", "server"},
+    "storefront": {"storefront", "frontend", "front", "store", "shop", "web", "www", "next", "nextjs"},
+    "postgres": {"postgres", "postgresql", "pg", "psql", "sql", "database", "db"},
+    "valkey": {"valkey", "redis", "cache", "queue"},
+    "worker": {"worker", "jobs"},
+}
 DECISIVE = ("region", "engine")  # where these differ it is not the same thing
 TELLING = ("ip_range", "version", "size", "num_nodes", "image", "environment")  # each speaks for it
 CERTAIN, LIKELY, AMBIGUOUS, FOREIGN, MISSING = "certain", "likely", "ambiguous", "another's", "none"
@@ -69,6 +69,7 @@ class Adoption(Stack):
         declared = [resource for resource in self.resources if resource.state == "present"]
         self.matches = [self._match(resource) for resource in declared]
         self._guess([match for match in self.matches if match.certainty == MISSING])
+        self._suppose()
         with ThreadPoolExecutor(max_workers=READERS) as pool:
             differences = list(pool.map(_difference, self.matches))
         self.resources = []
@@ -164,11 +165,24 @@ class Adoption(Stack):
             taken |= {(match.resource.kind, facts["id"]) for facts in equal}
             left.remove(match)
 
+    def _suppose(self) -> None:
+        """From here on take the likely ones for what is declared, so that differences are those of the whole."""
+        for match in self.matches:
+            if match.certainty == LIKELY:
+                resource, (facts,) = match.resource, match.found
+                self.cloud.adopted[resource.kind, str(facts["id"])] = resource.name
+                known = self.cloud.as_declared(type(resource), self.cloud.all(type(resource), resource.scope))
+                match.found = [other for other in known if other["id"] == facts["id"]]
+
     # -- for people
 
     def _advice(self) -> list[str]:
         lines = []
-        likely = {match.key: str(match.found[0]["id"]) for match in self.matches if match.certainty == LIKELY}
+        likely = {
+            match.key: str(match.found[0]["id"])
+            for match in self.matches
+            if match.certainty == LIKELY and _renamable(match)
+        }
         if likely:
             lines += ["To say that the likely ones are right, put this into the environment's group_vars:"]
             lines += ["  flowdose_adopt:", *(f'    "{key}": "{id}"' for key, id in likely.items())]
@@ -190,12 +204,9 @@ def evidence(resource: Resource, facts: Facts) -> list[str]:
 
 
 def words(name: str) -> set[str]:
-    """The words of a name that say what it is for, each in the one spelling of its role."""
-    found = set()
-    for word in re.findall(r"[a-z]+", name.lower()):
-        role = next((sorted(role)[0] for role in ROLES if word in role), None)
-        found |= {role} if role else set()
-    return found
+    """What it is for, by the words of its name."""
+    found = set(re.findall(r"[a-z]+", name.lower()))
+    return {role for role, synonyms in ROLES.items() if synonyms & found}
 
 
 def called(facts: Facts) -> str:
@@ -228,18 +239,21 @@ def _naming(match: Match) -> str:
 
 def render_matches(matches: list[Match]) -> str:
     """The table: what is declared, what was found for it, and how sure that is."""
-    rows = [("declared", "certainty", "found", "id", "by")]
-    for match in matches:
-        by = "; ".join(filter(None, (match.how, _naming(match))))
-        rows.append((match.resource.title, match.certainty, match.names or "-", match.ids or "-", by))
+    rows = [("declared", "certainty", "found", "id")]
+    rows += [(match.resource.title, match.certainty, match.names or "-", match.ids or "-") for match in matches]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = ["  ".join([*(row[n].ljust(widths[n]) for n in range(4)), row[4]]).rstrip() for row in rows]
-    return "\n".join(["Matches:", *(f"  {line}" for line in lines)])
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    found = ["Matches:", f"  {lines[0]}"]
+    for match, line in zip(matches, lines[1:], strict=True):
+        found.append(f"  {line}")
+        if match.certainty != MISSING and (match.how, _naming(match)) != ("name", ""):
+            found.append(f"      by {'; '.join(filter(None, (match.how, _naming(match))))}")
+    return "\n".join(found)
 
 
 def _difference(match: Match) -> PlanEntry | CloudError | None:
-    """What a later run would do to what is certain, apart from the tag; None: nothing."""
-    if match.certainty != CERTAIN:
+    """What a later run would do to what was found, apart from the tag; None: nothing."""
+    if match.certainty not in (CERTAIN, LIKELY):
         return None
     try:
         entry = match.resource.plan()
@@ -266,7 +280,9 @@ def _render_differences(matches: list[Match], differences: list[PlanEntry | Clou
     creations = [match.resource.title for match in matches if match.certainty == MISSING]
     if creations:
         lines.append(f"  + to be made: {', '.join(creations)}")
-    return ["\n".join(["What a later run would change:", *lines])] if lines else ["A later run would change nothing."]
+    likely = ", if the likely ones are right" if any(match.certainty == LIKELY for match in matches) else ""
+    title = f"What a later run would change{likely}:" if lines else f"A later run would change nothing{likely}."
+    return ["\n".join([title, *lines])]
 
 
 def _show(value: Any) -> str:

@@ -169,7 +169,7 @@ class Cloud:
                 continue
             for index, facts in enumerate(found):
                 if there in (str(facts["id"]), facts["name"]):
-                    found[index] = {**facts, "name": name, "called": facts["name"]}
+                    found[index] = {"called": facts["name"], **facts, "name": name}
                 elif facts["name"] == name:  # it was said which of the two is meant
                     found[index] = {**facts, "name": f"{name} ({facts['id']})"}
         return found

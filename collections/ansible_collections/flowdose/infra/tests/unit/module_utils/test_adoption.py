@@ -87,6 +87,12 @@ def test_what_is_there_is_shown_and_nothing_is_changed(handmade: Any) -> None:
         "domain_record:api.example.test A": ("certain", ["api"]),
         "domain_record:new.example.test TXT to be made": ("none", []),
     }
+    matches, differences, *advice = made.remarks
+    assert "by role postgres, same version, same size; cannot be renamed: put name: db-pg into the data" in matches
+    assert differences.startswith("What a later run would change, if the likely ones are right:")
+    assert "~ droplet backend-one: name: medusa-api -> backend-one, tags: [] -> " in differences
+    assert "~ droplet storefront-one: name: web-1 -> storefront-one" in differences
+    assert f'    "droplet:backend-one": "{handmade.ids["medusa-api"]}"' in advice
     assert handmade.written(handmade.since) == []
 
 
