@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -35,7 +36,8 @@ def droplet(cloud: LiveCloud) -> dict[str, Any]:
     key_id = cloud.api("POST", "/v2/account/keys", key)["ssh_key"]["id"]
     vpc = cloud.api("POST", "/v2/vpcs", {"name": "dev", "region": "fra1", "ip_range": "10.91.0.0/24"})["vpc"]
     body = {"name": "web-1", "region": "fra1", "size": "s-1vcpu-1gb", "image": "debian-13-x64", "tags": ["web"]}
-    created = cloud.api("POST", "/v2/droplets", {**body, "vpc_uuid": vpc["id"], "ssh_keys": [key_id]})["droplet"]
+    more = {"vpc_uuid": vpc["id"], "ssh_keys": [key_id], "monitoring": True}
+    created = cloud.api("POST", "/v2/droplets", {**body, **more})["droplet"]
     cluster = {"name": "cache-1", "engine": "valkey", "region": "fra1", "size": "db-s-1vcpu-1gb", "num_nodes": 1}
     rules = [{"type": "tag", "value": "web"}]
     cloud.api("POST", "/v2/databases", {**cluster, "private_network_uuid": vpc["id"], "rules": rules})
@@ -66,6 +68,29 @@ def test_firewall_closes_and_opens(cloud: LiveCloud, droplet: dict[str, Any]) ->
     eventually(lambda: cloud.ssh(droplet["address"], "true") is None, 20)
     cloud.api("DELETE", f"/v2/firewalls/{firewall['id']}")
     eventually(lambda: cloud.ssh(droplet["address"], "true") is not None, 20)
+
+
+def test_alerts_ring_for_what_a_droplet_does(cloud: LiveCloud, droplet: dict[str, Any]) -> None:
+    def outcomes() -> list[str]:
+        return [note["subject"] for note in json.loads(cloud.run("notifications", "--json"))]
+
+    def states() -> dict[str, str]:
+        return {check["name"]: check["regions"]["eu_west"] for check in cloud.status()["checks"]}
+
+    assert cloud.ssh(droplet["address"], "systemd-run --unit=web python3 -m http.server 80") is not None
+    for kind, target in (("http", f"http://{droplet['address']}/"), ("ping", droplet["address"])):
+        check = {"name": kind, "type": kind, "target": target, "regions": ["eu_west"], "enabled": True}
+        cloud.api("POST", "/v2/uptime/checks", check)
+    told = {"email": ["ops@localcloud.test"], "slack": []}
+    policy = {"type": "v1/insights/droplet/cpu", "description": "busy", "compare": "GreaterThan", "value": 20}
+    more = {"window": "5m", "entities": [], "tags": ["web"], "alerts": told, "enabled": True}
+    cloud.api("POST", "/v2/monitoring/alerts", {**policy, **more})
+    eventually(lambda: states() == {"http": "UP", "ping": "UP"})
+    assert cloud.ssh(droplet["address"], "systemd-run --unit=busy sh -c 'while :; do :; done'") is not None
+    eventually(lambda: outcomes() == ["[triggered] busy"])
+    assert cloud.ssh(droplet["address"], "systemctl stop busy web") is not None
+    eventually(lambda: outcomes() == ["[triggered] busy", "[resolved] busy"])
+    eventually(lambda: states() == {"http": "DOWN", "ping": "UP"})
 
 
 def test_machines_outlive_the_server(cloud: LiveCloud, droplet: dict[str, Any]) -> None:
