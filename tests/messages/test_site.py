@@ -16,32 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from localcloud.testing import RunningCloud
-from messages.conftest import Controller
+from messages.conftest import MASTER_KEY, Controller
 from stages import ROOT, tool
 
-MASTER_KEY = "0123456789abcdef" * 4
 Site = Callable[..., str]
-
-
-@pytest.fixture
-def data(cloud: RunningCloud, tmp_path: Path) -> dict[str, Any]:
-    """What an operator has in the vault and on the controller."""
-    key = tmp_path / "id_ed25519"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
-    return {
-        "flowdose_api_url": cloud.endpoint,
-        "flowdose_ca_file": str(cloud.ca_file),
-        "flowdose_files": str(tmp_path / "controller"),
-        "flowdose_ssh_private_key_file": str(key),
-        "vault_flowdose_master_key": MASTER_KEY,
-        "vault_flowdose_admin_password": "correct horse battery",
-        "vault_flowdose_spaces_access_key": "key",
-        "vault_flowdose_spaces_secret_key": "secret",
-        # The API-only cloud has no object storage.
-        "flowdose_spaces_buckets": [],
-        "flowdose_projects": [],
-    }
 
 
 @pytest.fixture
