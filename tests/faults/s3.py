@@ -81,6 +81,8 @@ class S3:
             return 204, b""
         if not setting:
             return 200, b""
+        if method == "PUT" and setting == "lifecycle" and "content-md5" not in headers:
+            return refusal(400, "InvalidRequest")  # as Ceph does
         if method == "PUT":
             settings[setting] = acl(headers) if setting == "acl" else body
             return 200, b""

@@ -87,7 +87,7 @@ class Spaces:
                     verify=self._ca_file,
                     config=config,
                 )
-                self._clients[region].meta.events.register("before-call.s3.DeleteObjects", _add_digest)
+                self._clients[region].meta.events.register("before-call.s3", _add_digest)
             return self._clients[region]
 
     def call(self, attempted: str, region: str, operation: str, absent: tuple[str, ...] = (), **kwargs: Any) -> Any:
@@ -119,7 +119,8 @@ class Spaces:
             ) from error
 
 
-def _add_digest(params: dict[str, Any], **kwargs: Any) -> None:
-    """S3 wants a digest of this request's body. boto3 sends a newer one, which not every other S3 knows."""
-    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
-    params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()
+def _add_digest(model: Any, params: dict[str, Any], **kwargs: Any) -> None:
+    """Where S3 wants a digest of the body, boto3 sends a newer one since 1.36, which not every other S3 knows."""
+    if model.http_checksum.get("requestChecksumRequired"):
+        digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
+        params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()

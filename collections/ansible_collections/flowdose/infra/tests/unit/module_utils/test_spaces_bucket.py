@@ -29,6 +29,12 @@ POLICY = {
     ],
 }
 CORS = {"allowed_origins": ["https://b.test", "https://a.test"], "allowed_methods": ["PUT", "GET"], "max_age": 60}
+RULE = {"prefix": "tmp/", "expiration_days": 7, "abort_multipart_days": 3}
+WRONG_RULES: list[dict[str, Any]] = [
+    {"lifecycle": [{"prefix": "tmp/"}]},
+    {"lifecycle": [{"expiration_days": 0}]},
+    {"lifecycle": [RULE, {**RULE}]},
+]
 
 
 class S3:
@@ -135,6 +141,17 @@ class S3:
     def _put_bucket_versioning(self, Bucket: str, VersioningConfiguration: dict[str, str]) -> None:
         self._bucket(Bucket)["versioning"] = VersioningConfiguration["Status"]
 
+    def _get_bucket_lifecycle_configuration(self, Bucket: str) -> dict[str, Any]:
+        if "lifecycle" not in self._bucket(Bucket):
+            raise refused("NoSuchLifecycleConfiguration", 404)
+        return {"Rules": self.buckets[Bucket]["lifecycle"][::-1]}
+
+    def _put_bucket_lifecycle_configuration(self, Bucket: str, LifecycleConfiguration: dict[str, Any]) -> None:
+        self._bucket(Bucket)["lifecycle"] = LifecycleConfiguration["Rules"]
+
+    def _delete_bucket_lifecycle(self, Bucket: str) -> None:
+        del self._bucket(Bucket)["lifecycle"]
+
 
 def refused(code: str, status: int) -> Exception:
     from botocore.exceptions import ClientError
@@ -173,6 +190,9 @@ def declare(s3: S3) -> Any:
         ({"cors": [CORS]}, {"cors": [CORS | {"max_age": 90}]}),
         ({"cors": [CORS]}, {"cors": []}),
         ({"versioning": True}, {"versioning": False}),
+        ({"lifecycle": [RULE]}, {"lifecycle": [RULE | {"expiration_days": 8}]}),
+        ({"lifecycle": [RULE]}, {"lifecycle": [{"noncurrent_expiration_days": 30}, RULE | {"enabled": False}]}),
+        ({"lifecycle": [RULE]}, {"lifecycle": []}),
     ],
 )
 def test_life(declare: Any, s3: S3, first: dict[str, Any], change: dict[str, Any]) -> None:
@@ -264,7 +284,9 @@ def test_addresses(declare: Any) -> None:
     }
 
 
-@pytest.mark.parametrize("change", [{"name": "Ab"}, {"name": "a_b"}, {"region": "somewhere"}, {"policy": "{"}])
+@pytest.mark.parametrize(
+    "change", [{"name": "Ab"}, {"name": "a_b"}, {"region": "somewhere"}, {"policy": "{"}, *WRONG_RULES]
+)
 def test_wrong_data(declare: Any, s3: S3, change: dict[str, str]) -> None:
     with pytest.raises(CloudError):
         declare(**change)
