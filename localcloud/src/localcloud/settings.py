@@ -67,7 +67,7 @@ _PG: dict[str, Setting] = {
         "%t [%p]: [%l-1] user=%u,db=%d,app=%a,client=%h",
     ),
     "log_min_duration_statement": Range(-1, 86_400_000),
-    "max_connections": Range(25, _MAX),
+    "max_connections": Range(25, 262_143),  # where PostgreSQL itself ends
     "max_failover_replication_time_lag": Range(10, 2**63 - 1),
     "max_files_per_process": Range(1000, 4096),
     "max_locks_per_transaction": Range(64, 6400),
@@ -194,6 +194,8 @@ def server_settings(engine: str, config: dict[str, Any]) -> dict[str, str]:
         return settings
     settings = {}
     for key, value in config.items():
+        if key == "autovacuum_naptime":
+            value = max(1, value)  # the API takes 0, PostgreSQL does not
         if key in _PG_SERVER_UNITS:
             settings[key] = "-1" if value == -1 else f"{value}{_PG_SERVER_UNITS[key]}"
         elif key in _PG_SERVER_PLAIN:
