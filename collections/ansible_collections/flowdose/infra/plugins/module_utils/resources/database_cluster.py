@@ -206,6 +206,11 @@ class DatabaseCluster(Resource):
         check_engine(merged["engine"], self.desired)
         if self.current is not None:
             self._refuse_shrinking(changes)
+        elif not re.fullmatch(r"[a-z][a-z0-9-]{1,61}[a-z0-9]", self.name):
+            raise CloudError(
+                f"{self.name!r} is no name for a new cluster: 3 to 63 lower-case letters, digits and hyphens, "
+                "a letter first"
+            )
         if changes.keys() & {"size", "num_nodes", "version"}:
             # Offered are major versions.
             major = changes["version"].after.partition(".")[0] if "version" in changes else None

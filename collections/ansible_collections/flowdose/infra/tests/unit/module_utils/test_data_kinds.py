@@ -281,6 +281,10 @@ class TestCluster:
         with pytest.raises(CloudError, match=r"(?s)not offered in version 99.*17"):
             account.plan(DatabaseCluster, **PG | {"version": "99"})
 
+    def test_a_name_that_no_new_one_can_have(self, account: Any) -> None:
+        with pytest.raises(CloudError, match="3 to 63 lower-case letters"):
+            account.plan(DatabaseCluster, **PG | {"name": "PG"})
+
     def test_the_same_version(self, account: Any) -> None:
         account.converge(DatabaseCluster, **PG)
         assert account.plan(DatabaseCluster, **PG | {"version": "15.4"}).action == "none"
@@ -365,7 +369,7 @@ class TestSpacesKey:
         assert account.written() == []
 
     def test_two_of_one_name(self, account: Any) -> None:
-        for _ in range(2):
+        for _turn in range(2):
             body = {"name": "shop", "grants": [{"bucket": "", "permission": "fullaccess"}]}
             account.client().call("make", "spaces_key.create", body=body)
         with pytest.raises(CloudError) as caught:
@@ -413,7 +417,7 @@ class TestAlerts:
 
     def test_two_of_one_name(self, account: Any) -> None:
         body = account.resource(AlertPolicy, **POLICY)._body()
-        for _ in range(2):
+        for _turn in range(2):
             account.client().call("make", "monitoring.create_alert_policy", body=body)
         with pytest.raises(CloudError, match=r"2 resources that match alert policy CPU"):
             account.plan(AlertPolicy, **POLICY)
