@@ -135,6 +135,11 @@ def files(folder: Path) -> None:
         key = folder / ".flowdose" / environment / "id_ed25519"
         key.parent.mkdir(parents=True)
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    certificate_files(folder)
+
+
+def certificate_files(folder: Path) -> None:
+    """A certificate for staging.example.com: shop.key (0600), shop.pem, and chain.pem."""
     private = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "staging.example.com")])
     now = datetime.datetime.now(datetime.UTC)
@@ -151,6 +156,7 @@ def files(folder: Path) -> None:
         .public_bytes(serialization.Encoding.PEM)
     )
     pem = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "shop.key").touch(mode=0o600)
     (folder / "shop.key").write_bytes(private.private_bytes(*pem))
     (folder / "shop.pem").write_bytes(certificate)
     (folder / "chain.pem").write_bytes(certificate)
