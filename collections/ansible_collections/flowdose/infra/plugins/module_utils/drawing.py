@@ -148,14 +148,14 @@ def _frame_size(frame: Frame) -> tuple[float, float]:
 
 def _place(item: Node | Frame, x: float, y: float, width: float) -> float:
     """Give it, and all in it, its box; returns its height."""
-    _, height = _size(item)
+    _width, height = _size(item)
     item.box = (x, y, width, height)
     if isinstance(item, Frame):
         inner = y + FRAME_HEADER + (15 if item.line else 0)
         first: list[Node | Frame] = [*item.frames, *item.nodes]
         end = x + PAD
         if first:
-            end, _ = _column(first, x + PAD, inner, 0 if item.behind else width - 2 * PAD)
+            end, _bottom = _column(first, x + PAD, inner, 0 if item.behind else width - 2 * PAD)
             end += COLUMN_GAP
         if item.behind:
             _column(item.behind, end, inner, x + width - PAD - end)
@@ -194,7 +194,7 @@ def _width(text: str, size: int) -> float:
 
 
 def _draw_frame(frame: Frame) -> list[str]:
-    x, y, _, _ = frame.box
+    x, y = frame.box[:2]
     stroke = frame.action if frame.action in FRAME_STROKES else ""
     style = f' style="stroke: {STROKES[stroke]}"' if stroke else ""
     parts = [
@@ -212,7 +212,7 @@ STROKES = {"create": "#16a34a", "update": "#d97706", "delete": "#dc2626"}  # see
 
 
 def _draw_node(node: Node) -> list[str]:
-    x, y, _, _ = node.box
+    x, y = node.box[:2]
     parts = [_rect(colour(node.action), node.box, 6)]
     parts.append(_text(x + PAD, y + 21, f"{node.sign} {node.title}".strip(), "name"))
     lines = [line for line in node.lines if line]

@@ -43,8 +43,8 @@ options:
     type: str
   adopt:
     description:
-      - Which existing resources are what is declared, where their names differ; keys are V(KIND:NAME) as declared, such as
-        V(droplet:backend-staging), values the name or id that the resource has there.
+      - Which existing resources are what is declared, where their names differ; keys are V(KIND:NAME) as declared, such
+        as V(droplet:backend-staging), values the name or id that the resource has there.
       - With O(state=present) such a resource is renamed where the API can do that (droplets, VPCs, firewalls, projects,
         SSH keys), and otherwise refused, saying what to put into the data.
     type: dict
@@ -63,7 +63,8 @@ options:
     elements: str
     default: []
   empty_buckets:
-    description: For O(state=absent), also delete what is in the buckets that go. Otherwise one that is not empty is refused.
+    description:
+      - For O(state=absent), also delete what is in the buckets that go. Otherwise one that is not empty is refused.
     type: bool
     default: false
   plan_dir:

@@ -279,7 +279,8 @@ class Warnings(list[str]):
 def test_host_names_are_distinct(plugin: Any, droplets: list[tuple[str, int]], expected: list[str]) -> None:
     found = plugin._host_names([{"name": name, "id": id} for name, id in droplets])
     assert found == expected
-    twice = {name for name, _ in droplets if [other for other, _ in droplets].count(name) > 1}
+    names = [name for name, id in droplets]
+    twice = {name for name in names if names.count(name) > 1}
     assert len(plugin.display) == len(twice)
     for name in twice:
         assert any(f"droplets of the name {name}, with the ids " in warning for warning in plugin.display)

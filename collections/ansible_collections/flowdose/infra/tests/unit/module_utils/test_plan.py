@@ -8,10 +8,10 @@ from __future__ import annotations
 import copy
 import json
 import stat
-import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from ansible_collections.flowdose.infra.plugins.module_utils.applied import Applied
@@ -76,7 +76,7 @@ def planned(account: Any, tmp_path: Path) -> Callable[..., tuple[Stack, Plan]]:
 @pytest.fixture
 def applied(planned: Any, account: Any) -> Any:
     """The environment as declared, by an earlier run."""
-    stack, _ = planned()
+    stack, _plan = planned()
     stack.apply()
     account.server.clock.advance(120)
     return planned
@@ -92,14 +92,14 @@ def resize(data: Data) -> None:
 
 class TestWhy:
     def test_what_was_never_made_is_new(self, planned: Any) -> None:
-        _, plan = planned()
+        _stack, plan = planned()
         assert {row["why"] for row in rows(plan).values()} == {"new"}
 
     def test_changed_data_and_drift_are_told_apart_by_key(self, applied: Any, account: Any) -> None:
         droplet = account.client().list_all("list", "droplets.list", "droplets")[0]
         body = {"resources": [{"resource_id": str(droplet["id"]), "resource_type": "droplet"}]}
         account.client().call("untag", "tags.unassign_resources", "web", body=body)
-        _, plan = applied(resize)
+        _stack, plan = applied(resize)
         row = rows(plan)["droplet backend"]
         assert row["why"] == "configuration changed, drift"
         assert {change["key"]: change["why"] for change in row["changes"]} == {
@@ -113,7 +113,7 @@ class TestWhy:
     def test_what_somebody_deleted_is_drift(self, applied: Any, account: Any) -> None:
         record = account.client().list_all("list", "domains.list_records", "domain_records", "example.test")[-1]
         account.client().call("delete", "domains.delete_record", "example.test", record["id"])
-        _, plan = applied()
+        _stack, plan = applied()
         assert rows(plan)["domain_record api.example.test A"]["why"] == "drift"
 
     def test_a_record_follows_its_droplet(self, applied: Any, account: Any) -> None:
@@ -130,7 +130,7 @@ class TestWhy:
         assert rows(applied(elsewhere)[1])["domain_record api.example.test A"]["why"] == "configuration changed"
 
     def test_without_the_file_it_is_not_known(self, applied: Any) -> None:
-        _, plan = applied(resize, applied_file=None)
+        _stack, plan = applied(resize, applied_file=None)
         assert rows(plan)["droplet backend"]["why"] == "not known"
 
     def test_the_file_holds_no_value_and_is_the_owners(self, applied: Any, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ class TestWhy:
 
     def test_a_failure_keeps_what_was_declared_before(self, applied: Any, account: Any) -> None:
         account.server.fault("POST /v2/droplets/*/actions", status=422, count=100)
-        stack, _ = applied(resize)
+        stack, _plan = applied(resize)
         with pytest.raises(CloudError):
             stack.apply()
         account.server.clear_faults()
@@ -172,7 +172,7 @@ class TestCosts:
             data["droplets"].append({**data["droplets"][0], "name": "other", "size": "s-1vcpu-1gb", "backups": True})
             data["database_clusters"] = [{"name": "pg", "engine": "pg", "size": "db-s-1vcpu-1gb", "region": "fra1"}]
 
-        _, plan = planned(backups)
+        _stack, plan = planned(backups)
         assert rows(plan)["droplet backend"]["monthly_cost"] == {
             "before": None,
             "after": {"known": 24.0, "unknown": []},
@@ -190,7 +190,7 @@ class TestCosts:
             resize(data)
             data["domain_records"] = [{"domain": "example.test", "type": "A", "name": "api", "state": "absent"}]
 
-        _, plan = applied(change)
+        _stack, plan = applied(change)
         money = {name: row["monthly_cost"] for name, row in rows(plan).items()}
         assert money["droplet backend"]["before"] == {"known": 24.0, "unknown": []}
         assert money["droplet backend"]["after"] == {"known": 48.0, "unknown": []}
@@ -200,7 +200,7 @@ class TestCosts:
 
     def test_sizes_that_may_not_be_read_are_unknown(self, applied: Any, account: Any) -> None:
         account.server.fault("GET /v2/sizes", status=403, count=99)
-        _, plan = applied()
+        _stack, plan = applied()
         assert plan.as_dict()["monthly_cost"]["after"] == {"known": 0.0, "unknown": ["droplet backend"]}
 
 
@@ -276,10 +276,13 @@ class TestHash:
 
     def test_the_same_for_everybody(self, applied: Any, account: Any, tmp_path: Path) -> None:
         """Another controller that can only read, later; on the way a plan of it was kept and came back."""
-        _, plan = applied(resize)
+        _stack, plan = applied(resize)
         account.server.clock.advance(86_400)
-        reader = lambda: account.client(token=account.server.read_only_token)  # noqa: E731
-        _, other = applied(resize, client=reader, applied_file=str(tmp_path / "other.json"))
+
+        def reader() -> Any:
+            return account.client(token=account.server.read_only_token)
+
+        _stack, other = applied(resize, client=reader, applied_file=str(tmp_path / "other.json"))
         assert other.hash == plan.hash
         assert json.loads(other.as_json())["hash"] == plan.hash
 
@@ -288,7 +291,11 @@ class TestHash:
         body = {key: DATA["droplets"][0][key] for key in ("name", "region", "size", "image", "tags")}
         planned(lambda data: data.update(droplets=[], domain_records=[]))[0].apply()
         account.client().call("create", "droplets.create", body=body)
-        small = lambda data: (data["droplets"][0].pop("vpc"), data.update(domain_records=[]))  # noqa: E731
+
+        def small(data: dict[str, Any]) -> None:
+            data["droplets"][0].pop("vpc")
+            data.update(domain_records=[])
+
         young = planned(small)[1].hash
         account.server.clock.advance(600)
         assert planned(small)[1].hash == young
@@ -301,15 +308,15 @@ class TestHash:
 
 class TestApproval:
     def test_the_plan_that_was_approved(self, planned: Any, tmp_path: Path) -> None:
-        _, plan = planned()
+        _stack, plan = planned()
         plan.require(plan.hash, str(tmp_path), 100)
 
     def test_only_the_difference_is_told(self, applied: Any, account: Any, tmp_path: Path) -> None:
-        _, approved = applied()
+        _stack, approved = applied()
         approved.save(str(tmp_path / "plan"))
         untag(account)
         add_a_stray(account)
-        _, plan = applied(lambda data: (resize(data), data.update(domain_records=[])))
+        _stack, plan = applied(lambda data: (resize(data), data.update(domain_records=[])))
         with pytest.raises(CloudError) as caught:
             plan.require(approved.hash, str(tmp_path / "plan"), 100)
         message = str(caught.value)
@@ -349,7 +356,7 @@ class TestForms:
         add_a_stray(account)
         long = "a-name-that-nobody-would-choose." * 4 + "example.test"
         record = {"domain": "example.test", "type": "TXT", "name": long, "data": "x" * 300}
-        _, plan = applied(lambda data: (resize(data), data["domain_records"].append(record)))
+        _stack, plan = applied(lambda data: (resize(data), data["domain_records"].append(record)))
         for columns, width in ((80, 100), (100, 100), (200, 160)):
             assert max(len(line) for line in plan.as_text(columns).splitlines()) <= width
         first, head, *lines = plan.as_text(100).splitlines()

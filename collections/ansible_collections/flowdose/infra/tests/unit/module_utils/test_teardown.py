@@ -270,7 +270,7 @@ def test_the_default_network_stays(scaled: Any) -> None:
     data = {key: ONE[key] for key in ("vpcs",)}
     converge(scaled, "one", data)
     before = len(scaled.server.requests)
-    for _ in range(2):
+    for _turn in range(2):
         made = Teardown(scaled.cloud(), "one", {**copy.deepcopy(data), "confirm": "one"})
         made.check()
         made.plan()
