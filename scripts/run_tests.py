@@ -118,12 +118,16 @@ class Check:
 
 
 LINT = Check("lint", "ruff, yamllint, mypy, ansible-lint, shellcheck", lint)
+# What is tested by running ansible-playbook, which takes seconds each time.
+PLAYBOOKS = ("tests/messages", "tests/module_examples", "tests/canary")
+
 QUICK = Check(
     "quick tests",
     "unit and API-only tests",
     pytest(
         *("-n", "auto", "-m", "not machines and not faults"),
-        *("--ignore=tests/bench", "--ignore=tests/messages", "--contract-complete"),
+        *(f"--ignore={folder}" for folder in (*PLAYBOOKS, "tests/bench")),
+        "--contract-complete",
     ),
 )
 FAULTS = Check(
@@ -131,14 +135,21 @@ FAULTS = Check(
     "every call of a fresh run, struck by every fault: docs/crash-recovery.md",
     pytest("-n", "auto", "-m", "faults", "tests/faults"),
 )
-MESSAGES = Check(
-    "messages",
-    "bad input, and what a person is told: a playbook run each",
-    pytest("-n", "auto", "-m", "not machines", "tests/messages"),
+PLAYED = Check(
+    "playbooks",
+    "bad input and what a person is told, every module's examples, no secret in anything written",
+    pytest("-n", "auto", "-m", "not machines", *PLAYBOOKS),
 )
 BENCH = Check("bench", "what must be fast, with nothing beside it", pytest("-m", "not machines", "tests/bench"))
 SANITY = Check(
-    "sanity", "ansible-test sanity on the collection", commands([tool("python"), "scripts/sanity.py"], timeout=1200)
+    "sanity",
+    "ansible-test sanity on the collection, with each supported ansible-core",
+    commands([tool("python"), "scripts/sanity.py"], timeout=3600),
+)
+DOCS = Check(
+    "docs",
+    "the collection's documentation, and its artefact as Galaxy would take it",
+    commands([tool("python"), "scripts/docs.py"], timeout=1800),
 )
 FRESH = Check("clean start", "no localcloud of an earlier run is left", localcloud("down"))
 MACHINES = Check(
@@ -169,7 +180,7 @@ MOLECULE = Check(
 RUNS = {
     "lint": [LINT],
     "quick": [LINT, QUICK],
-    "full": [LINT, SANITY, QUICK, FAULTS, MESSAGES, BENCH, FRESH, MACHINES, SITE, MOLECULE],
+    "full": [LINT, SANITY, DOCS, QUICK, FAULTS, PLAYED, BENCH, FRESH, MACHINES, SITE, MOLECULE],
     "molecule": [MOLECULE],
 }
 
