@@ -61,8 +61,8 @@ def handmade(account: Any) -> Any:
     return account
 
 
-def planned(account: Any, data: dict[str, Any] = DECLARED, kind: type[Stack] = Adoption, **options: Any) -> Any:
-    made = kind(account.cloud(), "one", {**copy.deepcopy(data), **options})
+def planned(account: Any, data: dict[str, Any] | None = None, kind: type[Stack] = Adoption, **options: Any) -> Any:
+    made = kind(account.cloud(), "one", {**copy.deepcopy(DECLARED if data is None else data), **options})
     made.check()
     made.plan()
     return made
