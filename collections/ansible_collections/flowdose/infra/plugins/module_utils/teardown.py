@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from .client import CloudError
-from .resource import PlanEntry, Resource
+from .resource import Facts, PlanEntry, Resource
 from .resources.domain import Domain
 from .resources.domain_record import DomainRecord
 from .resources.droplet import Droplet
 from .resources.firewall import Firewall
+from .resources.load_balancer import LoadBalancer
 from .resources.project import MEMBERS, Project
 from .resources.reserved_ip import ReservedIp
 from .resources.spaces_bucket import SpacesBucket
@@ -72,7 +73,7 @@ class Teardown(Stack):
             self.resources += self._spare_addresses()
         self.resources += self._tags(declared)
         # What stays because of others, when all is known that goes.
-        for resource in list(self.resources):
+        for resource in sorted(self.resources, key=lambda resource: isinstance(resource, Vpc | Domain)):
             reason = self._reason_to_keep(resource)
             if reason:
                 self.resources.remove(resource)
@@ -206,6 +207,14 @@ class Teardown(Stack):
         return None
 
     def _reason_to_keep(self, resource: Resource) -> tuple[str, str] | None:
+        if isinstance(resource, Firewall | LoadBalancer):
+            others = self._droplets_of_others(resource.existing)
+            if others:
+                return "used by others", f"it serves {', '.join(others)} too, which does not belong to this environment"
+        if isinstance(resource, Project):
+            others = self._members_of_others(resource)
+            if others:
+                return "used by others", f"{', '.join(others)} is in it, and belongs to another environment"
         if isinstance(resource, Vpc):
             others = self._strangers(resource)
             if others:
@@ -215,6 +224,27 @@ class Teardown(Stack):
             if others:
                 return "used by others", f"records that do not belong to this environment: {', '.join(others)}"
         return None
+
+    def _droplets_of_others(self, facts: Facts) -> list[str]:
+        """Droplets that stay, and that a firewall or load balancer means by their id or tag."""
+        going = {resource.existing["id"] for resource in self.resources if isinstance(resource, Droplet)}
+        tags = {*(facts.get("tags") or []), facts.get("tag")}
+        return [
+            f"{Droplet.label} {droplet['name']}"
+            for droplet in self.cloud.all(Droplet)
+            if droplet["id"] not in going and (droplet["id"] in facts["droplet_ids"] or tags & set(droplet["tags"]))
+        ]
+
+    def _members_of_others(self, project: Project) -> list[str]:
+        """Members with the tag of another environment: one project may be that of several."""
+        urns = set(project.members(project.existing))
+        return [
+            f"{kind.label} {facts['name']}"
+            for kind, prefix, key in MEMBERS.values()
+            if kind.taggable
+            for facts in self.cloud.all(kind)
+            if f"{prefix}{facts[key]}" in urns and self._tags_of_others(facts) and not self._is_ours(facts)
+        ]
 
     def _strangers(self, vpc: Resource) -> list[str]:
         """Members that exist and do not go. Those that were deleted a moment ago are still listed as members."""

@@ -45,8 +45,8 @@ options:
     description:
       - Which existing resources are what is declared, where their names differ; keys are V(KIND:NAME) as declared, such
         as V(droplet:backend-staging), values the name or id that the resource has there.
-      - With O(state=present) such a resource is renamed where the API can do that (droplets, VPCs, firewalls, projects,
-        SSH keys), and otherwise refused, saying what to put into the data.
+      - With O(state=present) such a resource is renamed where the API can do that (droplets, VPCs, firewalls, load
+        balancers, projects, SSH keys), and otherwise refused, saying what to put into the data.
     type: dict
     default: {}
   prune:

@@ -99,10 +99,10 @@ class Project(Resource):
     def details(self, facts: Facts) -> Facts:
         if "resources" not in self.desired:
             return {}
-        urns = set(self._members(facts))
+        urns = set(self.members(facts))
         return {"resources": [member for member in self.desired["resources"] if self._urn(member) in urns]}
 
-    def _members(self, facts: Facts) -> list[str]:
+    def members(self, facts: Facts) -> list[str]:
         """The URNs of what is in it."""
         members = self.client.list_all(
             f"list the resources of {self.title}", "projects.list_resources", "resources", facts["id"]
@@ -148,7 +148,7 @@ class Project(Resource):
 
     def delete(self, facts: Facts) -> None:
         # Only an empty one can be deleted, and what is in one can only be moved.
-        members = self._members(facts)
+        members = self.members(facts)
         if members:
             self.client.call(
                 f"move what is in {self.title} to the default project",

@@ -229,14 +229,22 @@ def test_what_belongs_to_others_stays_and_what_it_needs_too(both: Any) -> None:
     assert {entry.name: entry.why for entry in made.entries if entry.action == "keep"} == {
         "example.test": "shared",
         "net-one": "used by others",
+        "flowdose-one": "used by others",  # the firewall, by the tag that is the next
         "flowdose-one-backend": "used by others",
         "www.example.test A": "not declared",
     }
     said = "\n".join(made.remarks)
     assert "VPC net-one stays: droplet guest is in it, and does not belong to this environment" in said
+    assert "firewall flowdose-one stays: it serves droplet guest too" in said
     assert f"leads to {backend['public_ipv4']} of droplet backend-one, which goes: delete it" in said
     left = inventory(both)
-    assert {kind for kind in left if left[kind] != both.others[kind]} == {"droplet", "vpc", "tag", "domain_record"}
+    assert {kind for kind in left if left[kind] != both.others[kind]} == {
+        "droplet",
+        "vpc",
+        "firewall",
+        "tag",
+        "domain_record",
+    }
 
 
 def test_what_only_has_the_name_stays(both: Any) -> None:
@@ -280,6 +288,16 @@ def test_the_default_network_stays(scaled: Any) -> None:
             ("net-one", "keep", "default network")
         ]
     assert scaled.written(before) == []
+
+
+def test_a_project_of_several_environments_stays(both: Any) -> None:
+    (project,) = [facts for facts in both.cloud().all(Project) if facts["name"] == "shop one"]
+    other = both.cloud().require(Droplet, "backend-two")
+    body = {"resources": [f"do:droplet:{other['id']}"]}
+    both.client().call("move", "projects.assign_resources", project["id"], body=body)
+    made = destroy(both)
+    assert shown(made, "keep") == {"domain:example.test", "project:shop one"}
+    assert "droplet backend-two is in it, and belongs to another environment" in "\n".join(made.remarks)
 
 
 def test_a_project_hands_over_what_stays(both: Any) -> None:
