@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
+_PROCESSES = Path("/proc")
 _LOADS = {"load_1": 60, "load_5": 300, "load_15": 900}  # seconds over which the load is smoothed
 
 
@@ -88,7 +89,7 @@ class Meter:
 
 def _is_container(pid: int) -> bool:
     try:
-        return "libpod-" in Path(f"/proc/{pid}/cgroup").read_text()
+        return "libpod-" in (_PROCESSES / str(pid) / "cgroup").read_text()
     except OSError:
         return False
 
@@ -96,11 +97,11 @@ def _is_container(pid: int) -> bool:
 def _cgroup(pid: int, controller: str) -> Path:
     """The container's own cgroup, which its systemd may have left for one below it."""
     unified = None
-    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+    for line in (_PROCESSES / str(pid) / "cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         path = re.sub(r"(/container)?/init\.scope$", "", path)
         if controller in controllers.split(","):
-            return _CGROUPS / controllers / path.lstrip("/")
+            return _CGROUPS / controller / path.lstrip("/")  # a link where controllers share a hierarchy
         if not controllers:
             unified = _CGROUPS / path.lstrip("/")
     if unified is None:
@@ -134,7 +135,7 @@ def _running(pid: int) -> int:
     for listed in _cgroup(pid, "memory").rglob("cgroup.procs"):
         for process in listed.read_text().split():
             try:
-                state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+                state = (_PROCESSES / process / "stat").read_text().rpartition(")")[2].split()[0]
             except OSError:
                 continue
             count += state in "RD"
@@ -143,7 +144,7 @@ def _running(pid: int) -> int:
 
 def _traffic(pid: int) -> dict[str, tuple[int, int]]:
     found = {}
-    for line in Path(f"/proc/{pid}/net/dev").read_text().splitlines()[2:]:
+    for line in (_PROCESSES / str(pid) / "net/dev").read_text().splitlines()[2:]:
         name, _, numbers = line.partition(":")
         fields = numbers.split()
         found[name.strip()] = (int(fields[0]), int(fields[8]))
