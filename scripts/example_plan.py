@@ -83,6 +83,7 @@ def examples() -> dict[str, str]:
         }
         found = {"table": _table(_playbook("plan", variables))}
         found["markdown"] = (folder / "plan/plan.md").read_text().strip()
+        found["json"] = (folder / "plan/plan.json").read_text()
         found["topology-development.svg"] = (folder / "plan/topology.svg").read_text()
 
         Spaces.buckets = (BUCKET,)

@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import json
+import re
+from typing import Any
+
 import pytest
 from example_plan import PAGE, PICTURES, examples, updated
 
@@ -24,3 +28,12 @@ def test_the_pictures_are_current(found: dict[str, str]) -> None:
     drawn = {name: text for name, text in found.items() if name.endswith(".svg")}
     assert len(drawn) == 2
     assert {name: (PICTURES / name).read_text() for name in drawn} == drawn, REFRESH
+
+
+def test_every_key_of_the_json_is_documented(found: dict[str, str]) -> None:
+    plan: dict[str, Any] = json.loads(found["json"])
+    documented = set(re.findall(r"`(\w+)`", PAGE.read_text()))
+    keys = {*plan, *(key for row in plan["resources"] for key in row)}
+    keys |= {key for row in plan["resources"] for change in row["changes"] for key in change}
+    assert plan["version"] == 1
+    assert keys - documented == set()

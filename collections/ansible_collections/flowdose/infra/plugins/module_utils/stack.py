@@ -270,7 +270,10 @@ class Stack:
             self.cloud.close()
             raise
         finally:
-            self.applied.save(made, self.resources)
+            try:
+                self.applied.save(made, self.resources)
+            except CloudError as error:
+                say(f"{error} The next plan will not know why something differs.")
         for error in failures.values():
             if not isinstance(error, CloudError):
                 raise error  # a mistake of ours: with its traceback

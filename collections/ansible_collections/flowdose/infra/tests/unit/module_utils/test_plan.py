@@ -159,6 +159,13 @@ class TestWhy:
         account.server.clear_faults()
         assert rows(applied(resize)[1])["droplet backend"]["why"] == "configuration changed"
 
+    def test_a_file_that_cannot_be_written_is_said_and_no_failure(self, planned: Any, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        stack, _ = planned(lambda data: data.update(droplets=[], domain_records=[]), applied_file=f"{tmp_path}/file/in")
+        said: list[str] = []
+        stack.apply(said.append)
+        assert any("file/in cannot be written: " in line for line in said)
+
     def test_a_file_that_cannot_be_read_is_an_error(self, planned: Any, account: Any, tmp_path: Path) -> None:
         (tmp_path / "applied.json").write_text("{")
         with pytest.raises(CloudError, match=r"(?s)applied_file .*applied.json cannot be read.*Delete it"):
@@ -170,7 +177,9 @@ class TestCosts:
     def test_of_what_is_made(self, planned: Any) -> None:
         def backups(data: Data) -> None:
             data["droplets"].append({**data["droplets"][0], "name": "other", "size": "s-1vcpu-1gb", "backups": True})
-            data["database_clusters"] = [{"name": "pg", "engine": "pg", "size": "db-s-1vcpu-1gb", "region": "fra1"}]
+            data["database_clusters"] = [
+                {"name": "postgres", "engine": "pg", "size": "db-s-1vcpu-1gb", "region": "fra1"}
+            ]
 
         _stack, plan = planned(backups)
         assert rows(plan)["droplet backend"]["monthly_cost"] == {
@@ -179,11 +188,11 @@ class TestCosts:
         }
         assert plan.as_dict()["monthly_cost"] == {
             "before": {"known": 0.0, "unknown": []},
-            "after": {"known": 30.0, "unknown": ["backups of droplet other", "database cluster pg"]},
+            "after": {"known": 30.0, "unknown": ["backups of droplet other", "database cluster postgres"]},
         }
         said = " ".join(plan.as_text(100).split())
         assert "Monthly cost of all of it in USD: 0.00 before, 30.00 + ? after." in said
-        assert "Without a price in the API: backups of droplet other, database cluster pg." in said
+        assert "Without a price in the API: backups of droplet other, database cluster postgres." in said
 
     def test_of_a_resize_and_a_deletion(self, applied: Any) -> None:
         def change(data: Data) -> None:
@@ -402,7 +411,7 @@ class TestForms:
             source = {"type": "tag", "value": "web"}
             data["database_clusters"] = [
                 {
-                    "name": "pg",
+                    "name": "postgres",
                     "engine": "pg",
                     "size": "db-s-1vcpu-1gb",
                     "region": "fra1",
@@ -421,7 +430,7 @@ class TestForms:
         assert arrows == {
             ("internet", ids["DNS example.test"]),
             (ids["api"], ids["~ backend"]),
-            (ids["~ backend"], ids["+ pg"]),
+            (ids["~ backend"], ids["+ postgres"]),
         }
         assert "firewall wall" in ids
         assert ">in: tcp 80, 443</text>" in applied(change)[1].as_svg()
