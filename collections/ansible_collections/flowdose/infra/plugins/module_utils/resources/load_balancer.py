@@ -218,6 +218,26 @@ class LoadBalancer(Resource):
             check_region(self.cloud, self.desired["region"])
         if self.state == "present":
             check_redirect({**(self.current or {}), **self.desired})
+        if "droplets" in changes:
+            self._check_droplets()
+
+    def _check_droplets(self) -> None:
+        """Refuse those that are in another network; of what does not exist yet, that is not known yet."""
+        if self.current:
+            network = self.current["vpc_uuid"]
+        elif "vpc" in self.desired:
+            network = (self.cloud.find(Vpc, self.desired["vpc"]) or {}).get("id")
+        else:
+            here = [vpc for vpc in self.cloud.all(Vpc) if vpc["region"] == self.desired["region"] and vpc["default"]]
+            network = here[0]["id"] if here else None
+        for name in self.desired["droplets"]:
+            droplet = self.cloud.find(Droplet, name)
+            if droplet and network and droplet["vpc_uuid"] != network:
+                theirs, ours = (self.cloud.name_of(Vpc, id) for id in (droplet["vpc_uuid"], network))
+                raise self.fail(
+                    f"droplet {name} is in VPC {theirs}, and the load balancer in {ours}",
+                    hint="A load balancer reaches the droplets of its own VPC only: set `vpc`, or take others.",
+                )
 
     def create(self) -> dict[str, Any]:
         body = {"name": self.name, "region": self.desired["region"], **self._wanted({})}

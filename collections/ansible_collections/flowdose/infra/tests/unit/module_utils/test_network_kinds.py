@@ -19,6 +19,7 @@ from ansible_collections.flowdose.infra.plugins.module_utils.resources.load_bala
 from ansible_collections.flowdose.infra.plugins.module_utils.resources.project import Project
 from ansible_collections.flowdose.infra.plugins.module_utils.resources.reserved_ip import ReservedIp
 from ansible_collections.flowdose.infra.plugins.module_utils.resources.volume import Volume
+from ansible_collections.flowdose.infra.plugins.module_utils.resources.vpc import Vpc
 from ansible_collections.flowdose.infra.tests.unit.certificates import pair
 
 DROPLET = {"name": "one", "region": "fra1", "size": "s-1vcpu-1gb", "image": "debian-13-x64"}
@@ -193,6 +194,18 @@ class TestLoadBalancer:
     def test_what_it_needs_must_exist(self, account: Any) -> None:
         with pytest.raises(CloudError, match="there is no certificate named nowhere"):
             account.plan(LoadBalancer, **BALANCER | {"forwarding_rules": [{**HTTPS, "certificate": "nowhere"}]})
+
+    def test_droplets_of_another_network(self, account: Any) -> None:
+        by_name = {key: value for key, value in BALANCER.items() if key != "tag"} | {"droplets": ["one"]}
+        account.converge(Vpc, name="default", region="fra1")
+        account.converge(Vpc, name="other", region="fra1")
+        account.converge(Droplet, **DROPLET, vpc="other")
+        before = len(account.server.requests)
+        for params in (by_name, {**by_name, "vpc": "default"}):
+            with pytest.raises(CloudError, match=r"droplet one is in VPC other, and the load balancer in default"):
+                account.plan(LoadBalancer, **params)
+        assert account.written(before) == []
+        account.converge(LoadBalancer, **by_name, vpc="other")
 
     def test_records_and_firewalls_name_it(self, account: Any) -> None:
         account.converge(Domain, name="example.test")
