@@ -136,6 +136,13 @@ def files(folder: Path) -> None:
         key.parent.mkdir(parents=True)
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     certificate_files(folder)
+    backend = folder / "shop/backend"
+    backend.mkdir(parents=True)
+    (backend / "package.json").write_text('{"name": "backend", "version": "1.0.0"}')
+    (backend / "package-lock.json").write_text('{"name": "backend", "version": "1.0.0", "lockfileVersion": 3}')
+    git = ["git", "-C", str(folder / "shop"), "-c", "user.name=a", "-c", "user.email=a@example.com"]
+    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *command], check=True)
 
 
 def certificate_files(folder: Path) -> None:
