@@ -346,7 +346,7 @@ class _Pipeline:
         self._client = client
 
     def send(self, request: Any) -> Any:
-        from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+        from azure.core.exceptions import AzureError
 
         client = self._client
         method = request.http_request.method
@@ -364,7 +364,7 @@ class _Pipeline:
                     if client._closed:
                         raise CloudError("this run was interrupted", hint="Run again: what was done stays done.")
                     answer = self.next.send(request)
-            except (ServiceRequestError, ServiceResponseError) as error:
+            except AzureError as error:  # of the transport: what the API answers comes as a response
                 if never_left(error):
                     # So any method may be sent again.
                     if attempt >= CONNECT_ATTEMPTS or CERTIFICATE_REFUSED in str(error):
@@ -470,8 +470,8 @@ def spacing(headers: Any) -> float:
 def never_left(error: Exception) -> bool:
     """Whether a connection failed before the request was sent, so that it cannot have had an effect.
 
-    azure-core's own distinction is not enough: it takes a TLS connection that breaks after the request for one that was
-    never made.
+    azure-core's own distinction (ServiceRequestError, ServiceResponseError) is not enough: it takes a TLS connection
+    that breaks after the request for one that was never made.
     """
     from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError
 

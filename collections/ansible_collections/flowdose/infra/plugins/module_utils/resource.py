@@ -191,9 +191,11 @@ class Cloud:
         return next((facts["name"] for facts in self.all(kind) if facts["id"] == id), str(id))
 
     def remember(self, kind: type[Resource], scope: str | None, facts: Facts) -> None:
-        known = self.all(kind, scope)
+        self.all(kind, scope)
         with self._lock:
-            known[:] = [other for other in known if other["id"] != facts["id"]] + [facts]
+            # A new list, because other threads may be going through the old one.
+            known = self._known[kind.kind, scope]
+            self._known[kind.kind, scope] = [other for other in known if other["id"] != facts["id"]] + [facts]
 
     def ensure_tags(self, tags: Iterable[str]) -> None:
         """Firewalls, trusted sources and the tag calls want tags that exist. Creating one again is a success."""
@@ -506,13 +508,16 @@ class Resource(ABC):
         if action == "delete":
             self._delete()
             return
+        missing: Collection[str] | None = None
         if action == "create":
-            self.current = self._create()
+            self.current, made = self._create()
+            # One that was found instead, because of another run or of a lost answer, may be different in all.
+            missing = self.later if made else None
         if self.current is None:
             return
         self._wait_until_ready()
         if action == "create":
-            self._once_visible(lambda: self._update(self._differences(self.later)))
+            self._once_visible(lambda: self._update(self._differences(missing)))
         elif action == "update":
             # Not from the plan but from what is there now, for a resource that was still being made then.
             self._update(self._differences())
@@ -576,25 +581,27 @@ class Resource(ABC):
             if kind.findable and (kind.kind, name) not in self.cloud.declared:
                 self.cloud.require(kind, name)
 
-    def _create(self) -> Facts:
+    def _create(self) -> tuple[Facts, bool]:
+        """What there is now, and whether it is what the API said that it has made."""
         self.cloud.progress(self.title, "creating", 0)
+        sent = 0
+        made: Facts | None = None
+
+        def send() -> Facts:
+            nonlocal sent, made
+            sent += 1
+            made = self.flatten(self.create())
+            return made
 
         def look() -> Facts | None:
             return self._observe(self.observe_all(self.cloud, self.scope))
-
-        sent = 0
-
-        def send() -> Facts:
-            nonlocal sent
-            sent += 1
-            return self.flatten(self.create())
 
         facts = self.cloud.settle(send, look)
         if sent > 1:
             look()  # refuses two of them, should the first one have come to be after all
         # Known from now on, so that what refers to it by name and needs no more than its id finds it.
         self.cloud.remember(type(self), self.scope, facts)
-        return facts
+        return facts, facts is made
 
     def _refuse_broken(self, facts: Facts) -> None:
         wrong = self.broken(facts)

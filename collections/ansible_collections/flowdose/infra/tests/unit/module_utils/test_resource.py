@@ -432,6 +432,28 @@ def test_one_that_came_to_be_after_all_is_said(shelf: Shelf, monkeypatch: pytest
         planned(name="a", colour="red").apply()
 
 
+def test_one_that_another_run_made_meanwhile_is_made_as_declared(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    thing = planned(name="a", colour="red", weight=3)
+    shelf.things = [{"id": 1, "name": "a", "colour": "blue", "weight": 3}]
+
+    def refused(thing: Thing) -> dict[str, Any]:
+        raise CloudError("the name is taken", status=422)
+
+    monkeypatch.setattr(Thing, "create", refused)
+    thing.apply()
+    assert shelf.things == [{"id": 1, "name": "a", "colour": "red", "weight": 3}]
+
+
+def test_what_is_remembered_does_not_disturb_those_who_look(shelf: Shelf) -> None:
+    """Threads go through the lists while others add to them."""
+    cloud = shelf.cloud()
+    shelf.things = [{"id": number, "name": str(number)} for number in range(3)]
+    seen = cloud.all(Thing)
+    cloud.remember(Thing, None, {"id": 0, "name": "0"})
+    assert [thing["name"] for thing in seen] == ["0", "1", "2"]
+    assert [thing["name"] for thing in cloud.all(Thing)] == ["1", "2", "0"]
+
+
 def test_an_interrupted_run_does_nothing_more(shelf: Shelf) -> None:
     cloud = shelf.cloud()
     thing = Thing(cloud, {"name": "a", "colour": "red"})
