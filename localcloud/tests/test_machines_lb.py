@@ -12,6 +12,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -22,15 +24,20 @@ from typing import Any
 
 import pytest
 import requests
+from cryptography import x509
 from live_cloud import LiveCloud, eventually
 from localcloud.daemon import ServerLock
 
 pytestmark = pytest.mark.machines
 
-# Answers who it is and what it was asked, on port 8000, by HTTP/1.1 with connections kept.
+# Answers who it is and what it was asked, by HTTP/1.1 with connections kept, on port 8000 and with TLS on 8443; on 8001
+# it sends back the first line that it gets.
 WEB = """#!/bin/sh
 cat > /usr/local/bin/web.py <<'PYTHON'
-import http.server, json, socket
+import http.server, json, socket, socketserver, ssl, threading
+class Echo(socketserver.StreamRequestHandler):
+    def handle(self):
+        self.wfile.write(self.rfile.readline())
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
@@ -42,8 +49,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
     def log_message(self, *arguments):
         pass
+http.server.ThreadingHTTPServer.allow_reuse_address = socketserver.ThreadingTCPServer.allow_reuse_address = True
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("/etc/web.pem")
+secure = http.server.ThreadingHTTPServer(("", 8443), Handler)
+secure.socket = context.wrap_socket(secure.socket, server_side=True)
+for server in (secure, socketserver.ThreadingTCPServer(("", 8001), Echo)):
+    threading.Thread(target=server.serve_forever, daemon=True).start()
 http.server.ThreadingHTTPServer(("", 8000), Handler).serve_forever()
 PYTHON
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=the droplet's own" \
+    -addext subjectAltName=DNS:www.lb.test -out /etc/cert.pem -keyout /etc/key.pem
+cat /etc/cert.pem /etc/key.pem > /etc/web.pem
 cat > /etc/systemd/system/web.service <<'UNIT'
 [Service]
 ExecStart=/usr/bin/python3 /usr/local/bin/web.py
@@ -205,6 +222,29 @@ def test_tls_ends_at_the_balancer_and_http_is_redirected(shop: Shop) -> None:
     shop.change()
     with pytest.raises(requests.ConnectionError):
         requests.get("https://www.lb.test/", timeout=5)
+
+
+def test_tls_goes_through_or_begins_anew(shop: Shop) -> None:
+    passed = {"entry_protocol": "https", "entry_port": 444, "target_protocol": "https", "target_port": 8443}
+    again = {**passed, "entry_protocol": "http2", "entry_port": 443, "certificate_id": shop.certificate}
+    shop.change(forwarding_rules=[{**passed, "tls_passthrough": True}, again])
+    own = ssl.get_server_certificate((shop.address, 444), timeout=5)
+    assert x509.load_pem_x509_certificate(own.encode()).subject.rfc4514_string() == "CN=the droplet's own"
+    curl = ["curl", "--silent", "--max-time", "5", "--cacert", str(shop.cloud.state / "ca.pem"), "--write-out"]
+    done = subprocess.run([*curl, "\n%{http_version}", "https://www.lb.test/"], capture_output=True, text=True)
+    answer, version = done.stdout.splitlines()
+    assert (json.loads(answer)["headers"]["x-forwarded-port"], version) == ("443", "2")
+    shop.change()
+
+
+def test_proxy_protocol_tells_the_droplet_who_came(shop: Shop) -> None:
+    tcp = {"entry_protocol": "tcp", "entry_port": 9001, "target_protocol": "tcp", "target_port": 8001}
+    health = {**HEALTH, "protocol": "tcp", "port": 8001}
+    shop.change(forwarding_rules=[tcp], enable_proxy_protocol=True, health_check=health)
+    with socket.create_connection((shop.address, 9001), 5) as connection:
+        assert connection.recv(1000).split()[:3] == [b"PROXY", b"TCP4", b"10.77.0.1"]
+    shop.change()
+    eventually(lambda: shop.names() == {"web-1", "web-2"}, 20)
 
 
 def test_tcp_goes_through_as_it_is(shop: Shop) -> None:
