@@ -112,7 +112,7 @@ class Teardown(Stack):
         if failures:
             raise StackError(summary, failures)
         confirmed = self.data.get("confirm")
-        if confirmed != self.environment and (confirmed or not check_mode):
+        if confirmed != self.environment and (confirmed or (self.resources and not check_mode)):
             raise CloudError(
                 f"{self.environment} was not taken down: "
                 + (f"confirmed was {confirmed!r}" if confirmed else "nobody confirmed its name"),
@@ -125,14 +125,17 @@ class Teardown(Stack):
         """All that carries the environment's tag; the tag, not the name, says whose it is."""
         left = list(declared)
         for facts in self.cloud.all(kind):
-            mine = self._is_ours(facts)
             match = next((resource for resource in left if resource.matches(facts)), None)
-            if match is not None and mine:
-                left.remove(match)
-            if mine:
+            if self._is_ours(facts):
+                if match is not None:
+                    left.remove(match)
                 resource = match or self._undeclared(kind, facts)
-                resource.plan_deletion(facts, "the environment goes" if match else "not declared, but tagged")
-                yield resource
+                others = self._tags_of_others(facts)
+                if others:
+                    self._keep(resource, "used by others", f"it carries the tag {', '.join(others)} too")
+                else:
+                    resource.plan_deletion(facts, "the environment goes" if match else "not declared, but tagged")
+                    yield resource
             elif match is not None:
                 self._keep(match, "not tagged", f"it does not carry the tag {self.cloud.tag}: not made or adopted here")
 

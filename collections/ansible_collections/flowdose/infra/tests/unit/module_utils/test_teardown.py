@@ -131,8 +131,8 @@ def test_all_of_it_goes_and_nothing_else(both: Any) -> None:
     assert shown(made, "keep") == {"domain:example.test"}
     assert inventory(both) == both.others
     before = len(both.server.requests)
-    again = destroy(both)
-    assert shown(again, "delete") == set()
+    again = destroy(both, confirm=None)
+    assert shown(again, "delete") == set(), "and nobody needs to say so"
     assert both.written(before) == []
     assert again.remarks[-1] == "Of one there is nothing left to take down."
 
@@ -245,6 +245,20 @@ def test_what_belongs_to_others_stays_and_what_it_needs_too(both: Any) -> None:
         "tag",
         "domain_record",
     }
+
+
+def test_what_two_environments_have_in_common_stays(both: Any) -> None:
+    body = {"resources": [{"resource_id": str(both.cloud().require(Droplet, "storefront-one")["id"])}]}
+    body["resources"][0]["resource_type"] = "droplet"
+    both.client().call("tag", "tags.assign_resources", "flowdose-two", body=body)
+    made = destroy(both)
+    assert {entry.name: entry.why for entry in made.entries if entry.action == "keep"} == {
+        "storefront-one": "used by others",
+        "net-one": "used by others",
+        "flowdose-one": "used by others",  # the tag
+        "example.test": "shared",
+    }
+    assert "droplet storefront-one stays: it carries the tag flowdose-two too" in "\n".join(made.remarks)
 
 
 def test_what_only_has_the_name_stays(both: Any) -> None:
