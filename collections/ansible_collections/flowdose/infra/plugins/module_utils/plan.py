@@ -30,6 +30,7 @@ VERSION = 1  # of plan.json
 SIGNS = {"create": "+", "update": "~", "delete": "-", "unmanaged": "?", "keep": "="}
 IMPACTS = {POWER_OFF: "power-off, ~2 min"}
 NARROWEST, WIDEST = 100, 160  # columns
+LONGEST_WHY = 30  # letters in the table
 # Not worth a word where something is created: JSON has all.
 SELF_EVIDENT = frozenset(
     {
@@ -182,7 +183,7 @@ class Plan:
                 details = "".join(f"<br>{_cell(detail)}" for detail in _details(row))
                 what = f"{row.noun} **{_cell(printable(row.name))}**{details}"
                 money = f"{_money(row.before)} | {_money(row.after)}"
-                lines.append(f"| {row.action} | {what} | {row.why} | {_impact(row)} | {money} |")
+                lines.append(f"| {row.action} | {what} | {_cell(row.why)} | {_impact(row)} | {money} |")
             before, after = self.costs
             lines += [f"| | **all of it, {CURRENCY} a month** | | | **{before}** | **{after}** |", ""]
         lines += [self.costs_text, "", f"Hash of this plan: `{self.hash}`", ""]
@@ -270,7 +271,14 @@ def _canonical(value: Any) -> Any:
 def _table(rows: list[Row], width: int) -> list[str]:
     head = ("", "why", "impact", "before", "after")
     cells = [
-        (f"{SIGNS[r.action]} {r.action} {r.title}", r.why, _impact(r), _money(r.before), _money(r.after)) for r in rows
+        (
+            f"{SIGNS[row.action]} {row.action} {row.title}",
+            textwrap.shorten(row.why, LONGEST_WHY, placeholder="..."),
+            _impact(row),
+            _money(row.before),
+            _money(row.after),
+        )
+        for row in rows
     ]
     widths = [max(len(line[column]) for line in (head, *cells)) for column in range(5)]
     widths[0] = min(widths[0], width - sum(widths[1:]) - 2 * 4)
@@ -303,7 +311,7 @@ def _details(row: Row) -> list[str]:
         mixed = len({change["why"] for change in row.changes}) > 1
         return [f"{_difference(change)}{' (' + change['why'] + ')' if mixed else ''}" for change in row.changes]
     if row.action == "delete" and row.impact == IRREVERSIBLE:
-        return ["all that it holds is lost"]
+        return ["there is no way back: what it holds, or is, is lost"]
     if row.action == "unmanaged":
         return ["tagged as of this environment, but not declared: left alone"]
     return []

@@ -272,8 +272,8 @@ class Stack:
         finally:
             try:
                 self.applied.save(made, self.resources)
-            except CloudError as error:
-                say(f"{error} The next plan will not know why something differs.")
+            except CloudError as unsaved:
+                say(f"{unsaved} The next plan will not know why something differs.")
         for error in failures.values():
             if not isinstance(error, CloudError):
                 raise error  # a mistake of ours: with its traceback

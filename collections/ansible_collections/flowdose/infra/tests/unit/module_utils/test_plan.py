@@ -373,6 +373,13 @@ class TestForms:
         assert head.split() == ["why", "impact", "before", "after"]
         assert any(line.startswith("? unmanaged droplet stray") and "left alone" in line for line in lines)
 
+    def test_long_reasons_are_cut_in_the_table_only(self) -> None:
+        entry = PlanEntry("droplet", "stray", "unmanaged", why="has the tag flowdose-production too, " * 3)
+        plan = Plan.of("test", {}, [], [entry], Applied(None), {})
+        assert max(len(line) for line in plan.as_text(100).splitlines()) <= 100
+        assert "has the tag" in plan.as_text(100)
+        assert plan.as_markdown().count("flowdose-production") == 3
+
     def test_no_secret_in_any_form(self, planned: Any, tmp_path: Path) -> None:
         stack, plan = planned()
         plan.save(str(tmp_path / "plan"))
