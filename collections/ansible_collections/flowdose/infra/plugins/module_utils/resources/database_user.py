@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..client import CloudError
-from ..resource import NONE, Change, Facts
+from ..resource import IRREVERSIBLE, NONE, Change, Facts
 from .cluster_part import ClusterPart
 from .database_cluster import check_object_name
 
@@ -24,6 +24,7 @@ class DatabaseUser(ClusterPart):
     }
     updates: ClassVar = {"allow_replication": NONE}
     later = frozenset({"allow_replication"})  # creating takes it, but finds what the cluster brought along
+    delete_impact = IRREVERSIBLE  # with its password
     noun = "user"
     list_key = "users"
     calls: ClassVar = {

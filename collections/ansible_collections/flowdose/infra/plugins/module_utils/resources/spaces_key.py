@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from ..client import CloudError
 from ..files import write_file
-from ..resource import NONE, Change, Cloud, Facts, Resource
+from ..resource import IRREVERSIBLE, NONE, Change, Cloud, Facts, Resource
 from .spaces_bucket import SpacesBucket
 
 FULL = "fullaccess"
@@ -45,6 +45,7 @@ class SpacesKey(Resource):
     updates: ClassVar = {"grants": NONE, "secret_file": NONE}
     required_for_create = ("grants", "secret_file")
     references: ClassVar = {"grants": SpacesBucket}
+    delete_impact = IRREVERSIBLE  # no other key has its secret
 
     @classmethod
     def normalise(cls, desired: Facts) -> Facts:

@@ -72,7 +72,7 @@ def test_life(account: Any, kind: type[Resource], declared: dict[str, Any]) -> N
     unprotected = {"protected": False} if kind.stateful else {}
     gone = account.converge(kind, **declared | unprotected, state="absent")
     assert gone.entry.action == "delete"
-    assert gone.entry.impact == ("irreversible" if kind.stateful else "none")
+    assert gone.entry.impact == ("irreversible" if kind in (Database, DatabaseUser, SpacesKey) else "none")
 
 
 def test_sixty_of_each_beside_ours(account: Any) -> None:
