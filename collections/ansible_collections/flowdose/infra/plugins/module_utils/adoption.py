@@ -18,6 +18,7 @@ from typing import Any
 
 from .client import CloudError
 from .resource import NONE, Facts, PlanEntry, Resource
+from .resources.ssh_key import SshKey
 from .stack import READERS, Stack, StackError
 
 # What people call the parts of a shop.
@@ -59,7 +60,7 @@ class Adoption(Stack):
     """Takes the place of `Stack` for `state: adopted`."""
 
     def __init__(self, cloud: Any, environment: str, data: dict[str, Any]) -> None:
-        super().__init__(cloud, environment, data)
+        super().__init__(cloud, environment, {**data, "prune": False})
         self.matches: list[Match] = []
 
     def plan(self) -> list[PlanEntry]:
@@ -72,6 +73,7 @@ class Adoption(Stack):
         self._suppose()
         with ThreadPoolExecutor(max_workers=READERS) as pool:
             differences = list(pool.map(_difference, self.matches))
+        self._find_unmanaged()
         self.resources = []
         for match in self.matches:
             resource = match.resource
@@ -80,7 +82,6 @@ class Adoption(Stack):
                 if not self._is_ours(facts) and _renamable(match):
                     resource.plan_adoption(facts)
                     self.resources.append(resource)
-        self._find_unmanaged()
         self.remarks = [render_matches(self.matches), *_render_differences(self.matches, differences), *self._advice()]
         return self.entries
 
@@ -130,9 +131,9 @@ class Adoption(Stack):
         how = "name"
         if any("called" in facts for facts in found):
             how = "as told"
-        elif all(facts["name"] != resource.desired["name"] for facts in found):
+        elif isinstance(resource, SshKey) and found[0]["name"] != resource.name:
             how = "fingerprint"
-        if len(found) == 1 and self._tags_of_others(found[0]):
+        if len(found) == 1 and self._tags_of_others(found[0]) and not self._is_ours(found[0]):
             return Match(resource, FOREIGN, ", ".join(self._tags_of_others(found[0])), found)
         return Match(resource, CERTAIN if len(found) == 1 else AMBIGUOUS, how, found)
 

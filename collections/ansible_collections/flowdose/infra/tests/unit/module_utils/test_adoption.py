@@ -128,8 +128,8 @@ def test_adopting_changes_tags_only_and_the_next_plan_shows_what_really_differs(
     made.approve(check_mode=False)
     made.apply()
     assert sorted(handmade.written(handmade.since)) == ["POST /v2/tags"] + 4 * ["POST /v2/tags/flowdose-one/resources"]
-    again = planned(handmade, RENAMED, adopt=told(handmade))
-    assert [entry for entry in again.entries if entry.changed] == [], "there is nothing left to adopt"
+    again = planned(handmade, RENAMED, adopt=told(handmade), prune=True)
+    assert again.entries == [], "there is nothing left to adopt, and nothing else is looked for"
 
     later = planned(handmade, RENAMED, kind=Stack, adopt=told(handmade))
     assert changes(later) == {
@@ -153,6 +153,26 @@ def test_adopting_changes_tags_only_and_the_next_plan_shows_what_really_differs(
     assert (droplet["id"], droplet["tags"]) == (handmade.ids["medusa-api"], ["backend", "flowdose-one"])
     records = {(facts["type"], facts["data"]) for facts in handmade.cloud().all(DomainRecord, "example.test")}
     assert {("MX", "mail.example.org"), ("TXT", "v=spf1 -all")} <= records
+
+
+def test_a_key_is_known_by_its_fingerprint(handmade: Any) -> None:
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGfQ2Cz1Hf1mZpZ1m8q0b8m9w5u8WmYkq5Qh1f5m3e5L"
+    handmade.client().call("make", "ssh_keys.create", body={"name": "laptop", "public_key": key})
+    made = planned(handmade, {"ssh_keys": [{"name": "flowdose-one", "public_key": key}]})
+    (match,) = made.matches
+    assert (match.certainty, match.how, match.names) == ("certain", "fingerprint", "laptop")
+    assert "will be renamed" in made.remarks[0]
+    assert "~ SSH key flowdose-one: name: laptop -> flowdose-one" in made.remarks[1]
+
+
+def test_what_is_tagged_and_not_declared_is_told_and_not_pruned(handmade: Any) -> None:
+    handmade.client().call("make", "droplets.create", body={"name": "old", **SIZES, "tags": ["flowdose-one"]})
+    handmade.server.clock.advance(60)
+    since = len(handmade.server.requests)
+    made = planned(handmade, prune=True)
+    assert [(entry.name, entry.action) for entry in made.entries] == [("old", "unmanaged")]
+    made.apply()
+    assert handmade.written(since) == []
 
 
 def test_two_of_one_name(handmade: Any) -> None:
