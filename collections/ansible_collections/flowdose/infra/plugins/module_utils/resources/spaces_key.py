@@ -67,6 +67,10 @@ class SpacesKey(Resource):
             "created_at": raw.get("created_at"),
         }
 
+    @property
+    def file(self) -> str | None:
+        return os.path.abspath(self.desired["secret_file"]) if "secret_file" in self.desired else None
+
     def dependencies(self) -> list[tuple[type[Resource], str]]:
         return [(SpacesBucket, grant["bucket"]) for grant in self.desired.get("grants", []) if grant["bucket"]]
 
@@ -75,6 +79,8 @@ class SpacesKey(Resource):
         for other in others:
             if isinstance(other, SpacesBucket) and other.name in limited and other.desired.get("policy"):
                 raise CloudError(f"it is limited to bucket {other.name}, which has a policy", hint=EXCLUSIVE)
+            if isinstance(other, SpacesKey) and other is not self and other.file == self.file is not None:
+                raise CloudError(f"its secret_file is also that of key {other.name}")
 
     @classmethod
     def fetch(cls, cloud: Cloud, scope: str | None) -> list[dict[str, Any]]:
@@ -118,9 +124,11 @@ class SpacesKey(Resource):
         try:
             raw = self.cloud.settle(
                 lambda: self.client.call(f"create {self.title}", "spaces_key.create", body=body)["key"],
-                self._delete_nameless,
+                self._delete_lost,
             )
         except CloudError as error:
+            if not error.ambiguous:
+                os.unlink(self.desired["secret_file"])  # it was refused: there is no key to be told by this
             # What may have come of it is of no use, because its secret is not known: it is not to be looked for.
             error.ambiguous = False
             raise
@@ -145,7 +153,7 @@ class SpacesKey(Resource):
         if "secret_file" in self.desired and self._kept().get("access_key") == facts["id"]:
             os.unlink(self.desired["secret_file"])
 
-    def _delete_nameless(self) -> None:
+    def _delete_lost(self) -> None:
         """Keys of this name that came of a request without an answer; there was none before."""
         for facts in self.observe_all(self.cloud, None):
             if facts["name"] == self.name:
