@@ -119,7 +119,7 @@ class SpacesKey(Resource):
             )
 
     def create(self) -> dict[str, Any]:
-        body = {"name": self.name, "grants": self.desired["grants"]}
+        body = {"name": self.name, "grants": {**(self.current or {}), **self.desired}["grants"]}
         self._keep(None, None)
         try:
             raw = self.cloud.settle(

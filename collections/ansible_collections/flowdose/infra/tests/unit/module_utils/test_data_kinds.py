@@ -342,7 +342,7 @@ class TestSpacesKey:
             with pytest.raises(Killed):
                 resource.apply()
         (lost,) = keys_of(account)
-        again = account.resource(SpacesKey, **KEY)
+        again = account.resource(SpacesKey, name="shop", secret_file="key.json")
         assert [change.key for change in again.plan().changes] == ["secret_file"]
         again.apply()
         assert keys_of(account) == [self.secret()["access_key"]] != [lost]
