@@ -262,6 +262,19 @@ def test_a_power_off_from_inside_is_told_and_can_be_undone(cloud: Cloud) -> None
     assert cloud.power.empty(), "what the API asked for is no power event"
 
 
+def test_an_old_event_ends_no_droplet(cloud: Cloud) -> None:
+    """podman tells everything again when it shortens its log of events."""
+    before = containers()
+    told = {"Name": "localcloud-droplet-2", "ID": "0" * 64, "ContainerExitCode": "130"}
+    events = [subprocess.Popen(["echo", json.dumps(told)], stdout=subprocess.PIPE) for _ in range(2)]
+    for process in events:
+        cloud.machines._read_events(process)
+        process.wait()
+    with pytest.raises(queue.Empty):
+        cloud.power.get(timeout=3)
+    assert containers() == before
+
+
 def test_user_data_that_is_no_script_is_refused(cloud: Cloud) -> None:
     spec = DropletSpec(9, "x", "debian-13-x64", 1, 512, 10, "10.77.0.29", "10.78.0.29", VPC.id, (), "#cloud-config\n")
     with pytest.raises(MachineError, match="script"):

@@ -188,10 +188,14 @@ class PodmanMachines:
         return True
 
     def _remove_container(self, name: str, grace: int = 2) -> None:
-        listed = self._podman("ps", "--all", "--no-trunc", "--quiet", f"--filter=name=^{name}$").split()
+        listed = self._container_ids(name)
         with self._lock:
             self._expected_stops.update(listed)
         self._podman.remove(name, grace)
+
+    def _container_ids(self, name: str) -> list[str]:
+        """The id of the container of that name, running or not; empty when there is none."""
+        return self._podman("ps", "--all", "--no-trunc", "--quiet", f"--filter=name=^{name}$").split()
 
     def _start_dns(self) -> None:
         self._write_zones()
@@ -324,13 +328,16 @@ class PodmanMachines:
             with self._lock:
                 spec = self._droplets.get(droplet_id)
                 expected = event["ID"] in self._expected_stops
-                self._expected_stops.add(event["ID"])  # podman may tell it twice
+                self._expected_stops.add(event["ID"])
             if spec is not None and not expected:
                 exit_status = int(event.get("ContainerExitCode", 0))
-                threading.Thread(target=self._ended_itself, args=(spec, exit_status), daemon=True).start()
+                threading.Thread(target=self._ended_itself, args=(spec, event["ID"], exit_status), daemon=True).start()
 
-    def _ended_itself(self, spec: DropletSpec, exit_status: int) -> None:
+    def _ended_itself(self, spec: DropletSpec, container_id: str, exit_status: int) -> None:
         try:
+            # When podman shortens its log of events it tells all that is left in it again, of earlier clouds too.
+            if self._container_ids(droplets.container(spec.id)) != [container_id]:
+                return
             self._halt(spec.id, 0)
             if exit_status == droplets.EXIT_REBOOT:
                 self._boot(spec)
