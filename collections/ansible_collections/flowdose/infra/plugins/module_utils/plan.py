@@ -121,8 +121,12 @@ class Plan:
     @property
     def hash(self) -> str:
         """Over what is declared and what is there: the same for everybody who looks at the same."""
-        rows = sorted((row.state() for row in self.rows), key=lambda row: json.dumps(row, sort_keys=True, default=str))
-        text = json.dumps(_canonical([self.environment, self.mode, rows]), sort_keys=True, default=str)
+        state = {
+            "environment": self.environment,
+            "mode": self.mode,
+            "resources": [row.state() for row in self.rows],
+        }
+        text = json.dumps(_canonical(state), sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     @property
@@ -186,7 +190,7 @@ class Plan:
                 lines.append(f"| {row.action} | {what} | {_cell(row.why)} | {_impact(row)} | {money} |")
             before, after = self.costs
             lines += [f"| | **all of it, {CURRENCY} a month** | | | **{before}** | **{after}** |", ""]
-        lines += [self.costs_text, "", f"Hash of this plan: `{self.hash}`", ""]
+        lines += [_cell(self.costs_text), "", f"Hash of this plan: `{self.hash}`", ""]
         return "\n".join([*lines, "```mermaid", self.as_mermaid() + "```", ""])
 
     def as_mermaid(self) -> str:
@@ -238,8 +242,10 @@ def _row(resource: Resource, applied: Applied, prices: dict[str, float]) -> Row:
     elif entry.action == "delete":
         why = CONFIGURATION
     entry.why = entry.why or why
-    there = resource.current is not None
-    stays = entry.action not in ("delete",) and (there or entry.action == "create")
+    now = None if resource.current is None else monthly(resource.kind, resource.name, resource.current, prices)
+    after = None
+    if entry.action == "create" or (now and entry.action != "delete"):
+        after = monthly(resource.kind, resource.name, {**(resource.current or {}), **resource.desired}, prices)
     return Row(
         resource.kind,
         resource.name,
@@ -247,10 +253,8 @@ def _row(resource: Resource, applied: Applied, prices: dict[str, float]) -> Row:
         entry.why,
         entry.impact,
         changes,
-        monthly(resource.kind, resource.name, resource.current or {}, prices) if there else None,
-        monthly(resource.kind, resource.name, {**(resource.current or {}), **resource.desired}, prices)
-        if stays
-        else None,
+        now,
+        after,
         {key: value for key, value in without_secrets(resource.options, resource.desired).items() if key not in paths},
         observed,
     )
