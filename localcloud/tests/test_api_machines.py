@@ -82,7 +82,7 @@ def test_alerts_ring_for_what_a_droplet_does(cloud: LiveCloud, droplet: dict[str
         check = {"name": kind, "type": kind, "target": target, "regions": ["eu_west"], "enabled": True}
         cloud.api("POST", "/v2/uptime/checks", check)
     told = {"email": ["ops@localcloud.test"], "slack": []}
-    policy = {"type": "v1/insights/droplet/cpu", "description": "busy", "compare": "GreaterThan", "value": 20}
+    policy = {"type": "v1/insights/droplet/cpu", "description": "busy", "compare": "GreaterThan", "value": 10}
     more = {"window": "5m", "entities": [], "tags": ["web"], "alerts": told, "enabled": True}
     cloud.api("POST", "/v2/monitoring/alerts", {**policy, **more})
     eventually(lambda: states() == {"http": "UP", "ping": "UP"})
