@@ -19,6 +19,7 @@ import os
 import shlex
 import subprocess
 import threading
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class Run:
 
     returncode: int
     output: str  # stdout and stderr
+    seconds: float
     arguments: frozenset[bytes]
 
     def leaks(
@@ -88,6 +90,7 @@ def watched(command: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None 
         while not stop.wait(INTERVAL):
             seen.update(command_lines())
 
+    started = time.monotonic()
     watcher = threading.Thread(target=watch, name="canary", daemon=True)
     watcher.start()
     try:
@@ -104,7 +107,8 @@ def watched(command: Sequence[str], *, cwd: Path, env: Mapping[str, str] | None 
     finally:
         stop.set()
         watcher.join()
-    return Run(done.returncode, done.stdout.decode(errors="replace"), frozenset(seen))
+    seconds = time.monotonic() - started
+    return Run(done.returncode, done.stdout.decode(errors="replace"), seconds, frozenset(seen))
 
 
 def command_lines() -> set[bytes]:

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from canary.canary import watched
 from e2e.browser import browser
 from e2e.shop import CONTROLLER_FILES, TORTURE_PASSWORD, TORTURE_RESEND_KEY, Cloud, Host, Shop, run
 from playwright.sync_api import BrowserContext
-from stages import tool
+from stages import ROOT, environment, tool
 
 HERE = Path(__file__).parent
 
@@ -62,13 +63,13 @@ def arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.fixture(scope="session")
 def shop(cloud: Cloud, arguments: list[str]) -> Shop:
-    """The shop as `make demo` brings it up, with an admin password that is hard to carry."""
+    """The shop as `make demo` brings it up, at -vvv, with an admin password that is hard to carry."""
     CONTROLLER_FILES.mkdir(parents=True, exist_ok=True)
     password = CONTROLLER_FILES / "admin_password"
     password.touch(mode=0o600)
     password.write_text(TORTURE_PASSWORD)
-    outcome = run(["make", "demo", f"ARGS={' '.join(arguments)}"])
-    return Shop(outcome.must(), arguments, cloud)
+    command = ["make", "demo", f"ARGS={' '.join(arguments)} -vvv"]
+    return Shop(watched(command, cwd=ROOT, env=environment({"ANSIBLE_NOCOLOR": "1"}), timeout=1800), arguments, cloud)
 
 
 @pytest.fixture(scope="session")

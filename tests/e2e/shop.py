@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
+from canary.canary import Run
 from stages import ROOT, environment, tool
 
 STATE = ROOT / ".localcloud"
@@ -141,9 +142,9 @@ class Droplet:
 
 @dataclass
 class Shop:
-    """The running shop. `first_run` is how `make demo` brought it up."""
+    """The running shop. `first_run` is how `make demo` brought it up, at -vvv."""
 
-    first_run: Outcome
+    first_run: Run
     arguments: list[str]
     cloud: Cloud
 
