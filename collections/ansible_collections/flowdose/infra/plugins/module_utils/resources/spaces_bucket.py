@@ -160,14 +160,17 @@ class SpacesBucket(Resource):
 
     def empty(self) -> None:
         """Delete all objects with all their versions."""
+        gone = 0
         for page in self._versions():
             if page:
+                self.cloud.progress(self.title, f"being emptied, {gone} versions deleted", 0)
                 answer = self._call("delete the objects of", "delete_objects", Delete={"Objects": page, "Quiet": True})
                 for refused in (answer or {}).get("Errors") or []:
                     raise CloudError(
                         f"{refused.get('Key')}: {refused.get('Code')} {refused.get('Message') or ''}".strip(),
                         attempted=f"delete the objects of {self.title}",
                     )
+                gone += len(page)
 
     def _versions(self) -> Iterator[list[dict[str, str]]]:
         """Pages of at most 1,000 versions and deletion marks, which is also what can be deleted at once."""
