@@ -15,9 +15,10 @@ from ansible_collections.flowdose.infra.plugins.module_utils import client
 from faults.account import Account, serve
 
 OTHERS = 250
+FEWER = 90  # of what an account has no more of than a page
 LISTS = (  # paginated by the API, and of a kind that the environment has
-    *("account/keys", "vpcs", "droplets", "volumes", "reserved_ips", "firewalls", "domains", "certificates"),
-    *("load_balancers", "spaces/keys", "monitoring/alerts", "uptime/checks", "projects", "tags"),
+    *("account/keys", "vpcs", "droplets", "volumes", "firewalls", "domains", "certificates"),
+    *("load_balancers", "monitoring/alerts", "uptime/checks", "projects", "tags"),
 )
 
 
@@ -31,23 +32,25 @@ def others(number: int) -> Iterator[tuple[str, dict[str, Any]]]:
     name, place = f"other-{number}", {"region": "nyc3"}
     receivers = {"email": ["ops@localcloud.test"], "slack": []}
     yield "ssh_keys.create", {"name": name, "public_key": key(number)}
-    yield "vpcs.create", {"name": name, **place, "ip_range": f"10.{100 + number // 16}.{number % 16 * 16}.0/24"}
-    yield "droplets.create", {"name": name, **place, "size": "s-1vcpu-1gb", "image": "debian-13-x64"}
+    yield "vpcs.create", {"name": name, **place, "ip_range": f"172.16.{number}.0/24"}
+    # Not where the networks are: the first one of a region takes in all that names none, and is too small for it.
+    yield "droplets.create", {"name": name, "region": "ams3", "size": "s-1vcpu-1gb", "image": "debian-13-x64"}
     yield "volumes.create", {"name": name, **place, "size_gigabytes": 1}
-    yield "reserved_ips.create", place
+    if number < FEWER:
+        yield "reserved_ips.create", place
+        yield "spaces_key.create", {"name": name, "grants": [{"bucket": "", "permission": "fullaccess"}]}
     rule = {"protocol": "tcp", "ports": "22", "sources": {"addresses": ["0.0.0.0/0"]}}
     yield "firewalls.create", {"name": name, "inbound_rules": [rule]}
     yield "domains.create", {"name": f"{name}.test"}
     yield "certificates.create", {"name": name, "type": "lets_encrypt", "dns_names": [f"{name}.test"]}
     forwarding = {"entry_protocol": "http", "entry_port": 80, "target_protocol": "http", "target_port": 80}
-    yield "load_balancers.create", {"name": name, **place, "forwarding_rules": [forwarding], "tag": name}
-    yield "spaces_key.create", {"name": name, "grants": [{"bucket": "", "permission": "fullaccess"}]}
+    yield "load_balancers.create", {"name": name, "region": "ams3", "forwarding_rules": [forwarding], "tag": name}
     policy = {"type": "v1/insights/droplet/cpu", "compare": "GreaterThan", "value": 90, "window": "10m"}
     yield (
         "monitoring.create_alert_policy",
         {**policy, "description": name, "entities": [], "tags": [], "enabled": True, "alerts": receivers},
     )
-    check = {"type": "https", "method": "GET", "target": f"https://{name}.test", "regions": ["us_east"]}
+    check = {"type": "https", "target": f"https://{name}.test", "regions": ["us_east"]}
     yield "uptime.create_check", {"name": name, **check, "enabled": True}
     yield "projects.create", {"name": name, "purpose": "Web Application"}
     yield "domains.create_record", {"type": "A", "name": name, "data": "192.0.2.1"}
@@ -68,7 +71,7 @@ def crowded() -> Iterator[Account]:
 
 
 @pytest.mark.faults
-def test_nothing_is_overlooked_and_nothing_made_twice(crowded: Account) -> None:
+def test_nothing_is_overlooked_and_nothing_made_twice(crowded: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     before = crowded.world()
     made = crowded.run()
     actions = collections.Counter(entry.action for entry in made.entries)
@@ -85,10 +88,6 @@ def test_nothing_is_overlooked_and_nothing_made_twice(crowded: Account) -> None:
     assert declared["droplets"] == declared["databases"] == 2
     assert declared["vpcs"] == declared["certificates"] == declared["load_balancers"] == declared["volumes"] == 1
 
-
-@pytest.mark.faults
-@pytest.mark.parametrize("length", [20, 60, 100])
-def test_pages_of_another_length(crowded: Account, monkeypatch: pytest.MonkeyPatch, length: int) -> None:
-    crowded.run()
-    monkeypatch.setattr(client, "PAGE_SIZE", length)
-    assert {entry.action for entry in crowded.plan().entries} == {"none"}
+    for length in (20, 60, 100):  # whatever the API, or something before it, makes of what is asked for
+        monkeypatch.setattr(client, "PAGE_SIZE", length)
+        assert {entry.action for entry in crowded.plan().entries} == {"none"}
