@@ -37,13 +37,25 @@ class ClusterPart(Resource):
 
     @property
     def cluster(self) -> Facts:
-        return self.cloud.require(DatabaseCluster, self.desired["cluster"])
+        """When it is online: before that, nothing in it can be changed."""
+        facts = self.cloud.require(DatabaseCluster, self.desired["cluster"])
+        if DatabaseCluster.ready(facts):
+            return facts
+        title = f"{DatabaseCluster.label} {self.scope}"
+
+        def look() -> Facts:
+            answer = self.client.call(f"read {title}", "databases.get_cluster", facts["id"])
+            return DatabaseCluster.flatten(answer["database"])
+
+        online = self.cloud.wait(title, look, DatabaseCluster.ready, DatabaseCluster.describe)
+        self.cloud.remember(DatabaseCluster, None, online)
+        return online
 
     @classmethod
     def fetch(cls, cloud: Cloud, scope: str | None) -> list[dict[str, Any]]:
         cluster = cloud.find(DatabaseCluster, str(scope))
-        if cluster is None or cluster["engine"] != "pg" or not DatabaseCluster.ready(cluster):
-            return []  # not there, not possible there, or not known before it is online: see `create`
+        if cluster is None or cluster["engine"] != "pg" or cluster["status"] in ("creating", "forking"):
+            return []  # not there, not possible there, or not known yet: see `create`
         answer = cloud.client.call(f"list the {cls.label}s of {scope}", cls.calls["list"], cluster["id"])
         return [{**raw, "cluster": scope} for raw in answer.get(cls.list_key) or []]
 

@@ -238,6 +238,15 @@ class TestInClusters:
             account.plan(DatabaseUser, cluster="pg-two", name="a")
         assert account.plan(DatabaseUser, cluster="pg-two", name="a", state="absent").action == "none"
 
+    def test_a_cluster_that_is_being_changed_is_waited_for(self, account: Any) -> None:
+        cluster = account.converge(DatabaseCluster, **PG).existing["id"]
+        account.converge(DatabaseUser, cluster="pg-one", name="old")
+        resize = {"size": "db-s-1vcpu-2gb", "num_nodes": 1}
+        account.client().call("resize", "databases.update_cluster_size", cluster, body=resize)
+        assert account.plan(DatabaseUser, cluster="pg-one", name="old", state="absent").action == "delete"
+        account.converge(DatabaseUser, cluster="pg-one", name="new")
+        assert account.cloud().find(DatabaseCluster, "pg-one")["status"] == "online"
+
     def test_an_answer_that_got_lost(self, account: Any) -> None:
         cluster = account.converge(DatabaseCluster, **PG).existing["id"]
         account.server.fault(f"POST /v2/databases/{cluster}/users", status=504, effect=True)
