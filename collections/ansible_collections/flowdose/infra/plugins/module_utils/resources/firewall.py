@@ -159,7 +159,7 @@ def flatten_rule(rule: dict[str, Any], peers: dict[str, Any]) -> dict[str, Any]:
     found = {
         "protocol": rule["protocol"],
         "ports": normalise_ports(rule["protocol"], rule.get("ports") or "all"),
-        "addresses": sorted(_normalise_address(address) for address in peers.get("addresses") or []),
+        "addresses": sorted(_shown_address(address) for address in peers.get("addresses") or []),
         "tags": sorted(peers.get("tags") or []),
         "droplets": sorted(str(id) for id in peers.get("droplet_ids") or []),
         "load_balancers": sorted(peers.get("load_balancer_uids") or []),
@@ -196,3 +196,11 @@ def _normalise_address(address: str) -> str:
     except ValueError as error:
         raise CloudError(f"address {address!r}: {error}") from None
     return str(network.network_address) if network.num_addresses == 1 else str(network)
+
+
+def _shown_address(address: str) -> str:
+    """In that form what the API has; as it is if it could not be declared: it may be somebody else's."""
+    try:
+        return _normalise_address(address)
+    except CloudError:
+        return address

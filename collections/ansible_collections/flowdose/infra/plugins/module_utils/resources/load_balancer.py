@@ -133,7 +133,8 @@ class LoadBalancer(Resource):
         if "sticky_sessions" in desired:
             check_sticky_sessions(desired["sticky_sessions"])
         if "firewall" in desired:
-            desired["firewall"] = {key: normalise_sources(desired["firewall"].get(key)) for key in FIREWALL_OPTIONS}
+            sources = desired["firewall"]
+            desired["firewall"] = {key: sorted({normalise_source(s) for s in sources[key]}) for key in FIREWALL_OPTIONS}
         if "forwarding_rules" in desired:
             check_rules(desired["forwarding_rules"], desired.get("type"))
             desired["forwarding_rules"] = normalise_rules(desired["forwarding_rules"])
@@ -158,7 +159,7 @@ class LoadBalancer(Resource):
             **{key: raw.get(key) for key in FIXED},
             **{key: raw.get(key) for key in SETTINGS},
             **{key: dict(raw.get(key) or {}) for key in ("health_check", "sticky_sessions")},
-            "firewall": {key: normalise_sources(firewall.get(key)) for key in FIREWALL_OPTIONS},
+            "firewall": {key: sorted(map(shown_source, firewall.get(key) or [])) for key in FIREWALL_OPTIONS},
             # ids of certificates here; `details` puts the names in their place
             "forwarding_rules": normalise_rules(
                 [{**rule, "certificate": rule.get("certificate_id")} for rule in raw.get("forwarding_rules") or []]
@@ -369,14 +370,19 @@ def normalise_rules(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(found, key=lambda rule: (rule["entry_port"], rule["entry_protocol"]))
 
 
-def normalise_sources(sources: list[str] | None) -> list[str]:
-    """Addresses and networks; the API puts ip: or cidr: before them."""
-    found = set()
-    for source in sources or []:
-        text = source.removeprefix("ip:").removeprefix("cidr:")
-        try:
-            network = ipaddress.ip_network(text)
-        except ValueError as error:
-            raise CloudError(f"firewall: {text!r}: {error}") from None
-        found.add(str(network.network_address) if network.num_addresses == 1 else str(network))
-    return sorted(found)
+def normalise_source(source: str) -> str:
+    """Networks as networks, single addresses without /32."""
+    try:
+        network = ipaddress.ip_network(source)
+    except ValueError as error:
+        raise CloudError(f"firewall: {source!r}: {error}") from None
+    return str(network.network_address) if network.num_addresses == 1 else str(network)
+
+
+def shown_source(source: str) -> str:
+    """In that form what the API has, which puts ip: or cidr: before it; as it is if it could not be declared."""
+    text = source.removeprefix("ip:").removeprefix("cidr:")
+    try:
+        return normalise_source(text)
+    except CloudError:
+        return text

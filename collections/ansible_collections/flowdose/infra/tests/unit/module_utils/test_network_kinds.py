@@ -569,6 +569,8 @@ class TestFirewall:
     def test_what_we_have_no_word_for_is_kept_and_does_not_disturb(self, account: Any) -> None:
         """Somebody else's rules, and those of ours that are not declared."""
         cluster = "41b74c5d-9bd0-5555-5555-a57c495b81a3"
+        assert Firewall.flatten({"inbound_rules": [{"protocol": "tcp", "sources": {"addresses": ["10.0.0.1/8"]}}]})
+        assert LoadBalancer.flatten({"firewall": {"deny": ["cidr:10.0.0.1/8"]}})["firewall"]["deny"] == ["10.0.0.1/8"]
         rule = {"protocol": "tcp", "ports": "443", "sources": {"kubernetes_ids": [cluster]}}
         account.client().call("make", "firewalls.create", body={"name": "web", "inbound_rules": [rule]})
         everywhere = [{"addresses": ["0.0.0.0/0"]}]
