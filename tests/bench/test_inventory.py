@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pydo
 import pytest
 import yaml
 from localcloud.testing import RunningCloud, running_cloud
@@ -57,25 +56,11 @@ def table() -> Iterator[list[Measured]]:
 @pytest.fixture(scope="module", params=COUNTS, ids=lambda count: f"{count}-droplets")
 def cloud(request: pytest.FixtureRequest) -> Iterator[RunningCloud]:
     """An account with so many droplets of the environment, and as many of a neighbour."""
+    half = request.param // 2
     with running_cloud() as running:
-        client = pydo.Client(running.token, endpoint=running.endpoint, connection_verify=str(running.ca_file))
-        body = {"name": "a", "region": "fra1", "size": "s-1vcpu-1gb", "image": "debian-13-x64", "monitoring": True}
-        first = client.droplets.create(body=body)["droplet"]["id"]
-        running.clock.advance(600)
-        client.droplets.get(first)  # what fell due happens with the next request
-        droplets = running.state["droplets"]
-        model = droplets.pop(str(first))
-        for number in range(2 * request.param):
-            environment_tag, role = (
-                ("flowdose-bench", "flowdose-other")[number % 2],
-                ("backend", "storefront")[number % 3 % 2],
-            )
-            droplets[str(first + number)] = model | {
-                "id": first + number,
-                "name": f"{role}-{number}",
-                "public_ip": f"10.{number // 60000}.{number // 250 % 240}.{number % 250 + 1}",
-                "tags": [environment_tag, role],
-            }
+        running.seed_droplets(half, name="backend", tags=["flowdose-bench", "backend"])
+        running.seed_droplets(half, name="storefront", tags=["flowdose-bench", "storefront"])
+        running.seed_droplets(request.param, name="other", tags=["flowdose-other", "backend"])
         yield running
 
 
@@ -93,18 +78,18 @@ def test_inventory(cloud: RunningCloud, options: dict[str, Any], table: list[Mea
     }
     shell = environment(access)
     what = "compose, 2 keyed_groups" if "compose" in options else "tag and region groups"
+    busy = os.getloadavg()[0] > (os.cpu_count() or 1)
     measured = measure(cloud, count, what, tmp_path, shell)
-    if "compose" not in options and measured.seconds > SECONDS:  # was the machine busy with something else?
-        measured = min(measured, measure(cloud, count, what, tmp_path, shell), key=lambda run: run.seconds)
     table.append(measured)
 
     inventory = json.loads((tmp_path / "inventory.json").read_text())
     assert len(inventory["_meta"]["hostvars"]) == count
     assert len(inventory["tag_flowdose_bench"]["hosts"]) == len(inventory["region_fra1"]["hosts"]) == count
-    assert 0 < len(inventory["backend"]["hosts"]) < count
+    assert len(inventory["backend"]["hosts"]) == count // 2
     assert measured.requests <= REQUESTS[count]
     if "compose" not in options:
-        assert measured.seconds < SECONDS
+        assert measured.processor_seconds < SECONDS
+        assert measured.seconds < SECONDS or busy, "on a machine that was free before"
         assert measured.megabytes < MEGABYTES
 
 
