@@ -64,7 +64,7 @@ def test_six_minutes_are_not_a_flood() -> None:
     watch = Watch(clock, lines.append)  # type: ignore[arg-type]
     for number in range(60):
         watch.started(planned("droplet", f"web-{number}"))
-    for _ in range(360):
+    for _turn in range(360):
         clock.now += 1
         watch.report()
     assert 15 <= len(lines) <= 25
