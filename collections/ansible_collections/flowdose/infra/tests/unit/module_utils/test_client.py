@@ -144,6 +144,35 @@ def test_what_is_refused_because_of_another_action(status: int, message: str, bu
     assert CloudError(message, status=status).busy is busy
 
 
+def test_so_many_requests_at_a_time(account: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from azure.core.pipeline.transport import RequestsTransport
+
+    monkeypatch.setattr("ansible_collections.flowdose.infra.plugins.module_utils.client.IN_FLIGHT", 3)
+    send, lock, now, most = RequestsTransport.send, threading.Lock(), 0, 0
+
+    def counted(transport: Any, request: Any, **options: Any) -> Any:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        try:
+            return send(transport, request, **options)
+        finally:
+            with lock:
+                now -= 1
+
+    monkeypatch.setattr(RequestsTransport, "send", counted)
+    account.server.fault("GET /v2/regions", delay=0.02, count=12)
+    client = account.client()
+    threads = [threading.Thread(target=client.call, args=("list the regions", "regions.list")) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == 3
+    assert len(account.asked()) == 12
+
+
 def test_an_interrupted_run_sends_nothing_more(account: Any) -> None:
     client = account.client()
     client.close()

@@ -213,6 +213,16 @@ def test_an_interrupted_run_is_finished_by_the_next(scaled: Any) -> None:
     assert len(databases(scaled)) == 2
 
 
+def test_the_longest_chain_begins_first(account: Any) -> None:
+    """When there is more to begin than the API takes at once, nobody waits behind what is quick."""
+    made = stack(account)
+    made.check()
+    made.plan()
+    chains = {resource.name: seconds for resource, seconds in made._chains().items()}
+    assert chains["net"] > chains["postgres"] > chains["valkey"] > chains["backend"] > chains["web"]
+    assert chains["net"] > chains["key"], "which only droplets wait for"
+
+
 def test_one_failure_does_not_stop_the_others(scaled: Any) -> None:
     scaled.server.fault("POST /v2/vpcs", status=422, message="no more VPCs", count=10)
     with pytest.raises(StackError) as caught:
