@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .applied import CONFIGURATION, Applied
+from .applied import CONFIGURATION, UNKNOWN, Applied
 from .client import CloudError
 from .costs import CURRENCY, Cost, monthly, total
 from .drawing import svg
@@ -237,7 +237,9 @@ def _row(resource: Resource, applied: Applied, prices: dict[str, float]) -> Row:
         why = applied.why_missing(resource)
     elif entry.action == "update":
         for change in changes:
-            change["why"] = applied.why(resource, change["key"])
+            # Of secrets nothing is remembered: where only those differ, nobody can tell.
+            shown_alike = change["before"] == change["after"]
+            change["why"] = UNKNOWN if shown_alike else applied.why(resource, change["key"])
         why = ", ".join(sorted({change["why"] for change in changes}))
     elif entry.action == "delete":
         why = CONFIGURATION
@@ -332,6 +334,8 @@ def _setting(key: str, value: Any) -> str:
 
 def _difference(change: dict[str, Any]) -> str:
     key, before, after = change["key"], change["before"], change["after"]
+    if before == after:
+        return f"{key}: a secret in it differs"
     if isinstance(before, list) and isinstance(after, list):
         parts = [f"+ {_brief(item)}" for item in after if item not in before]
         parts += [f"- {_brief(item)}" for item in before if item not in after]
@@ -410,6 +414,9 @@ def _moved(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     found += _changed_values("is declared as", before["desired"], after["desired"])
     if before["action"] != after["action"]:
         found.append(f"action is {after['action']}, was {before['action']}")
+    keys = [sorted(change["key"] for change in row["changes"]) for row in (before, after)]
+    if not found and keys[0] != keys[1]:  # a secret, whose values are in neither
+        found.append(f"differs in {', '.join(keys[1]) or 'nothing'}, differed in {', '.join(keys[0]) or 'nothing'}")
     return found
 
 

@@ -151,6 +151,28 @@ class TestWhy:
             digests.append(json.loads(Path(path).read_text())["resources"])
         assert digests[0] == digests[1]
 
+    def test_a_secret_within_a_value(self, account: Any, tmp_path: Path) -> None:
+        """That it differs is said, not what it is, nor whose doing it was."""
+
+        def plan(secret: str) -> tuple[Stack, Plan]:
+            receivers = {"slack": [{"channel": "#ops", "url": f"https://hooks.slack.com/services/{secret}"}]}
+            policy = {"name": "load", "type": "v1/insights/droplet/load_1", "value": 4, "alerts": receivers}
+            options = {"applied_file": str(tmp_path / "applied.json")}
+            stack = Stack(account.cloud(), "test", {"alert_policies": [policy], **options})
+            stack.check()
+            stack.plan()
+            return stack, stack.document()
+
+        stack, _plan = plan(SECRET)
+        stack.apply()
+        _stack, same = plan(SECRET)
+        assert rows(same)["alert_policy load"]["action"] == "none"
+        _stack, other = plan("another")
+        assert rows(other)["alert_policy load"]["why"] == "not known"
+        assert "    alerts: a secret in it differs\n" in other.as_text(100)
+        assert other.hash != same.hash
+        assert not any(secret in other.as_json() + other.as_text(100) for secret in (SECRET, "another"))
+
     def test_a_failure_keeps_what_was_declared_before(self, applied: Any, account: Any) -> None:
         account.server.fault("POST /v2/droplets/*/actions", status=422, count=100)
         stack, _plan = applied(resize)
