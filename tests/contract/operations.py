@@ -45,5 +45,5 @@ def used_operations() -> dict[str, Use]:
 
 
 def _snake_case(operation_id: str) -> str:
-    """The specification's `sshKeys_list` is `ssh_keys_list` in pydo."""
-    return re.sub(r"(?<=[a-z0-9])[A-Z]", lambda match: f"_{match[0].lower()}", operation_id)
+    """The specification's `sshKeys_list` is `ssh_keys_list` in pydo, and `reservedIPs_list` `reserved_ips_list`."""
+    return re.sub(r"(?<=[a-z0-9])[A-Z]+", lambda match: f"_{match[0].lower()}", operation_id)
