@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from example_plan import PAGE, PICTURES, examples, updated
+from stages import ROOT
 
 REFRESH = "run .venv/bin/python scripts/example_plan.py, look at the result, and commit it"
 
@@ -28,6 +29,14 @@ def test_the_pictures_are_current(found: dict[str, str]) -> None:
     drawn = {name: text for name, text in found.items() if name.endswith(".svg")}
     assert len(drawn) == 2
     assert {name: (PICTURES / name).read_text() for name in drawn} == drawn, REFRESH
+
+
+def test_the_readme_shows_lines_of_that_page() -> None:
+    section = (ROOT / "README.md").read_text().partition("## Changing a shop that runs")[2].partition("\n## ")[0]
+    shown = [line.split() for line in section.splitlines() if line.startswith("    ")]
+    assert shown
+    lines = [line.split() for line in PAGE.read_text().splitlines()]
+    assert [line for line in shown if line not in lines] == []
 
 
 def test_every_key_of_the_json_is_documented(found: dict[str, str]) -> None:

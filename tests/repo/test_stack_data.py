@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import re
+
 import yaml
-from ansible_collections.flowdose.infra.plugins.module_utils.stack import KINDS, STACK_OPTIONS
+from ansible_collections.flowdose.infra.plugins.module_utils.stack import KINDS, STACK_OPTIONS, validated
 from stages import ROOT
 
 
@@ -18,3 +20,13 @@ def test_every_kind_is_passed_on_and_has_a_default() -> None:
         assert options.get(kind.plural) == f"{{{{ flowdose_{kind.plural} }}}}"
         assert f"flowdose_{kind.plural}" in data
     assert options.keys() <= STACK_OPTIONS.keys()
+
+
+def test_the_examples_of_declarations_are_valid() -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/operations/provision.md").read_text(), re.S)
+    kinds = {f"flowdose_{kind.plural}": kind for kind in KINDS}
+    lists = yaml.safe_load(example)
+    assert lists
+    for variable, items in lists.items():
+        for item in items:
+            validated(kinds[variable], item)
