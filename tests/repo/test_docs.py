@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import run_tests
 from localcloud.testing import running_cloud
 from stages import COLLECTION, ROOT, environment, tool
 
@@ -51,6 +52,12 @@ def test_every_playbook_has_a_runbook() -> None:
     playbooks = {path.stem for path in (ROOT / "playbooks").glob("*.yml")}
     assert playbooks
     assert playbooks == {path.stem for path in (ROOT / "docs/operations").glob("*.md")} - {"README"}
+
+
+def test_the_stages_of_make_test_are_described() -> None:
+    table = (ROOT / "docs/development.md").read_text().partition("| stage |")[2].partition("\n\n")[0]
+    described = re.findall(r"^\| ([a-z ]+) \|", table, re.M)
+    assert described == [check.name for check in run_tests.RUNS["full"]]
 
 
 def test_the_collections_example_runs(tmp_path: Path) -> None:
