@@ -34,32 +34,37 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = {"changed": False}
         try:
             stack.check()
-            entries = stack.plan()
+            stack.plan()
             document = stack.document()
-            changing = [entry for entry in entries if entry.changed]
-            if check_mode or any(entry.action != "none" for entry in entries):
-                self._say(document.as_text(Display().columns))
-            for remark in stack.remarks:
-                self._say(remark)
+            # Whoever expects a plan has seen it: all there is to say then is what has become different.
+            if check_mode or not options["expect_plan"]:
+                if check_mode or any(entry.action != "none" for entry in stack.entries):
+                    self._say(document.as_text(Display().columns))
+                for remark in stack.remarks:
+                    self._say(remark)
             if options["expect_plan"]:
                 document.require(options["expect_plan"], options["plan_dir"], Display().columns)
             if options["plan_dir"]:
                 document.save(options["plan_dir"])
             stack.approve(check_mode)
-            result["changed"] = bool(changing)
-            if self._task.diff:
-                result["diff"] = [entry.as_diff() for entry in changing]
+            result |= self._changes(stack)
             if not check_mode:
                 stack.apply(self._say)
+                result |= self._changes(stack)  # what was still being made may have turned out to be different
         except CloudError as error:
             # Without the plan, which has been shown: a failed task prints its whole result, and nobody would find why.
             return {**result, **error.as_result(), "failed": True}
         return {
             **result,
-            "plan": [entry.as_dict() for entry in entries],
+            "plan": [entry.as_dict() for entry in stack.entries],
             "plan_hash": document.hash,
             "resources": stack.results(check_mode),
         }
+
+    def _changes(self, stack: Stack) -> dict[str, Any]:
+        changing = [entry for entry in stack.entries if entry.changed]
+        diff = {"diff": [entry.as_diff() for entry in changing]} if self._task.diff else {}
+        return {"changed": bool(changing), **diff}
 
     def _say(self, text: str) -> None:
         Display().display(text)

@@ -405,6 +405,8 @@ class Resource(ABC):
         return all(facts.get(key) == self.desired.get(key) for key in self.identity)
 
     def same(self, key: str, wanted: Any, found: Any) -> bool:
+        if key == "tags":  # whoever writes a tag first decides on its capitals
+            return {tag.lower() for tag in wanted} == {tag.lower() for tag in found}
         return bool(wanted == found)
 
     def impact(self, change: Change) -> str:
@@ -482,6 +484,10 @@ class Resource(ABC):
             self._want_tag()
             changes = self._differences()
             action = "update" if changes else "none"
+        return self._enter(action, changes)
+
+    def _enter(self, action: str, changes: list[Change]) -> PlanEntry:
+        """Into the plan, unless something stands in the way of the changes."""
         if changes:
             self._check_references({change.key for change in changes})
             self.preflight({change.key: change for change in changes})
@@ -515,12 +521,16 @@ class Resource(ABC):
             missing = self.later if made else None
         if self.current is None:
             return
+        awaited = not self.ready(self.existing)
         self._wait_until_ready()
         if action == "create":
             self._once_visible(lambda: self._update(self._differences(missing)))
-        elif action == "update":
+        elif action == "update" or awaited:
             # Not from the plan but from what is there now, for a resource that was still being made then.
-            self._update(self._differences())
+            changes = self._differences()
+            if changes and action == "none":
+                self._enter("update", changes)
+            self._update(changes)
         self.cloud.remember(type(self), self.scope, self.existing)
 
     def result(self, check_mode: bool = False) -> Facts | None:
@@ -569,7 +579,10 @@ class Resource(ABC):
         stuck = [change for change in changes if change.key in self.immutable]
         if stuck:
             raise self.fail(
-                "; ".join(f"{c.key} is {show(c.before)}, not {show(c.after)}, and cannot be changed" for c in stuck),
+                "; ".join(
+                    f"{c.key} is {show(c.before)}, not {show(c.after)}, and cannot be changed"
+                    for c in map(self._shown, stuck)
+                ),
                 hint=" ".join(dict.fromkeys(self.immutable[change.key] for change in stuck)),
             )
         return changes
@@ -654,7 +667,7 @@ class Resource(ABC):
             left = self._still_different(keys)
             if left and len(left) == len(changes):
                 raise refused or self.fail(
-                    "; ".join(f"{c.key} is still {show(c.before)}, not {show(c.after)}" for c in left)
+                    "; ".join(f"{c.key} is still {show(c.before)}, not {show(c.after)}" for c in map(self._shown, left))
                     + f", {LAG:.0f} s after the change was accepted",
                     hint="Run again; if it stays, look at it in the control panel.",
                 )
@@ -711,14 +724,13 @@ class Resource(ABC):
 
     def _update_tags(self, change: Change) -> None:
         body = {"resources": [{"resource_id": str(self.existing["id"]), "resource_type": self.taggable}]}
-        added = [tag for tag in change.after if tag not in change.before]
+        added = _lacking(change.after, change.before)
         self.cloud.ensure_tags(added)
         for tag in added:
             attempted = f"tag {self.title} with {tag}"
             self.client.call(attempted, "tags.assign_resources", tag, body=body, repeatable=True)
-        for tag in change.before:
-            if tag not in change.after:
-                self.client.call(f"take the tag {tag} off {self.title}", "tags.unassign_resources", tag, body=body)
+        for tag in _lacking(change.before, change.after):
+            self.client.call(f"take the tag {tag} off {self.title}", "tags.unassign_resources", tag, body=body)
 
     def _delete(self) -> None:
         facts = self.existing
@@ -770,6 +782,12 @@ def _without_secret(option: dict[str, Any], value: Any) -> Any:
     if isinstance(value, list) and "options" in option:
         return [_without_secret(option, item) for item in value]
     return value
+
+
+def _lacking(tags: list[str], others: list[str]) -> list[str]:
+    """Those that are not among the others, in whatever capitals."""
+    known = {tag.lower() for tag in others}
+    return [tag for tag in tags if tag.lower() not in known]
 
 
 def show(value: Any) -> str:

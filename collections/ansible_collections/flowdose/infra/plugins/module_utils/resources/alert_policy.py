@@ -114,8 +114,6 @@ class AlertPolicy(Resource):
     def same(self, key: str, wanted: Any, found: Any) -> bool:
         if key == "value":  # kept with 32 bits
             return found is not None and math.isclose(wanted, found, rel_tol=1e-6)
-        if key == "tags":
-            return {tag.lower() for tag in wanted} == {tag.lower() for tag in found}
         return super().same(key, wanted, found)
 
     def dependencies(self) -> list[tuple[type[Resource], str]]:

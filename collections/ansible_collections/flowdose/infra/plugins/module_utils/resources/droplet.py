@@ -133,8 +133,6 @@ class Droplet(Resource):
             return True  # the slug has moved on to a newer image, and the droplet's own image has only an id left
         if key == "backup_policy":  # what is not named in it is not compared
             return all((found or {}).get(name) == value for name, value in wanted.items())
-        if key == "tags":
-            return {tag.lower() for tag in wanted} == {tag.lower() for tag in found}
         return super().same(key, wanted, found)
 
     @classmethod

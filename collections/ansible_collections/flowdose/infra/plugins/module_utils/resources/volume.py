@@ -88,11 +88,6 @@ class Volume(Resource):
     def matches(self, facts: Facts) -> bool:
         return bool(facts["name"] == self.name) and self.desired.get("region") in (None, facts["region"])
 
-    def same(self, key: str, wanted: Any, found: Any) -> bool:
-        if key == "tags":
-            return {tag.lower() for tag in wanted} == {tag.lower() for tag in found}
-        return super().same(key, wanted, found)
-
     def impact(self, change: Change) -> str:
         # Attaching disturbs nothing; taking it from a droplet disturbs what has files open on it.
         return NONE if change.key == "droplet" and not change.before else super().impact(change)

@@ -168,6 +168,15 @@ class TestTag:
         account.converge(Tag, name="BACKEND", state="absent")
         assert account.cloud().all(Tag) == []
 
+    def test_what_has_it_in_capitals_never_goes_without_it(self, account: Any) -> None:
+        """Whatever is found by its tag (firewalls, trusted sources) would be closed to it for that time."""
+        droplet = {"name": "a", "region": "fra1", "size": "s-1vcpu-1gb", "image": "debian-13-x64"}
+        account.converge(Droplet, **droplet, tags=["Backend", "old"])
+        before = len(account.server.requests)
+        account.converge(Droplet, **droplet, tags=["backend", "new"])
+        touched = [call for call in account.written(before) if call.endswith("/resources")]
+        assert touched == ["POST /v2/tags/new/resources", "DELETE /v2/tags/old/resources"]
+
     def test_it_says_how_much_carries_it(self, account: Any) -> None:
         account.converge(Droplet, name="a", region="fra1", size="s-1vcpu-1gb", image="debian-13-x64", tags=["web"])
         facts = account.converge(Tag, name="web").result()

@@ -226,6 +226,17 @@ def test_one_that_is_being_made_is_waited_for_and_changed_only_then(shelf: Shelf
     assert shelf.things[0]["colour"] == "blue"
 
 
+def test_one_that_is_another_when_it_is_ready_is_changed_too(shelf: Shelf) -> None:
+    shelf.things = [{"id": 1, "name": "a", "colour": "red", "ready_at": 100.0}]
+    thing = planned(name="a", colour="red")
+    assert not thing.entry.changed
+    shelf.things[0]["colour"] = "green"
+    thing.apply()
+    assert shelf.things[0]["colour"] == "red"
+    assert thing.entry.as_dict()["changes"] == [{"key": "colour", "before": "green", "after": "red"}]
+    assert (thing.entry.action, thing.entry.impact) == ("update", RESTART)
+
+
 def test_waiting_ends(shelf: Shelf) -> None:
     shelf.things = [{"id": 1, "name": "a", "colour": "red", "ready_at": 1e9}]
     thing = Thing(shelf.cloud(timeout=60), {"name": "a"})
@@ -358,6 +369,14 @@ class TestLag:
         monkeypatch.setattr(Thing, "update", lambda self, changes: None)
         with pytest.raises(CloudError, match=r"thing a as declared: colour is still red, not blue, 120 s after"):
             planned(name="a", colour="blue").apply()
+
+    def test_nor_does_a_secret_that_never_comes_show(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        planned(name="a", colour="red", secret="x1y2").apply()
+        monkeypatch.setattr(Thing, "update", lambda self, changes: None)
+        with pytest.raises(CloudError, match=r"secret is still VALUE_HIDDEN") as caught:
+            planned(name="a", secret="z3z4").apply()
+        assert "x1y2" not in str(caught.value)
+        assert "z3z4" not in str(caught.value)
 
     def test_an_update_whose_second_sending_is_refused(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
         planned(name="a", colour="red", weight=1).apply()
