@@ -320,8 +320,6 @@ def resize(call: Call) -> Answer:
     _check_layout(engine, body["size"], body["num_nodes"])
     if catalog.database_memory(body["size"]) < catalog.database_memory(cluster["size"]):
         raise unprocessable("invalid size: a cluster cannot be made smaller")
-    if body["num_nodes"] < cluster["num_nodes"]:
-        raise unprocessable("invalid number of nodes: a cluster cannot have fewer nodes than it has")
     change = {"size": body["size"], "num_nodes": body["num_nodes"], "next_size": None}
     if engine.slug == "pg":
         included = max(cluster["storage_size_mib"], catalog.database_storage(body["size"]))

@@ -45,8 +45,7 @@ options:
     description: Slug of the region. Required when it does not exist yet.
     type: str
   num_nodes:
-    description: Number of nodes, 1 for a new cluster when not given; those beyond the first stand by. It cannot become
-      smaller.
+    description: Number of nodes, 1 for a new cluster when not given; those beyond the first stand by.
     type: int
   storage_size_mib:
     description: Storage in MiB, in all (PostgreSQL only); what comes with the size when not given. It cannot become

@@ -148,8 +148,6 @@ class DatabaseCluster(Resource):
             return same_version(wanted, found)
         if key in ("databases", "users"):  # only ever added: they may hold data, or be somebody else's
             return set(wanted) <= set(found)
-        if key == "tags":
-            return {tag.lower() for tag in wanted} == {tag.lower() for tag in found}
         return super().same(key, wanted, found)
 
     def impact(self, change: Change) -> str:
@@ -232,15 +230,12 @@ class DatabaseCluster(Resource):
                 f"size is {size.before} and cannot become {size.after}: nodes are never made smaller",
                 hint="Declare the size that it has; or a cluster with another name and that size, and move the data.",
             )
-        for key, way in (
-            (
-                "num_nodes",
-                "Declare the number that it has; or take a node out in the control panel, then declare that.",
-            ),
-            ("storage_size_mib", "Declare what it has: it may have grown together with the size, or by itself."),
-        ):
-            if key in changes and (changes[key].before or 0) > changes[key].after:
-                raise self.fail(f"{key} is {changes[key].before} and cannot become {changes[key].after}", hint=way)
+        storage = changes.get("storage_size_mib")
+        if storage and (storage.before or 0) > storage.after:
+            raise self.fail(
+                f"storage_size_mib is {storage.before} and cannot become {storage.after}",
+                hint="Declare what it has: it may have grown together with the size, or by itself.",
+            )
 
     def create(self) -> dict[str, Any]:
         keys = ("name", "engine", "size", "region", "tags", "storage_size_mib")
