@@ -81,6 +81,18 @@ def test_deleted_droplet_leaves_its_address_behind(api: Api, cloud: RunningCloud
     assert api("GET", f"{IPS}/{reserved['ip']}")["reserved_ip"]["droplet"] is None
 
 
+def test_does_not_move_away_from_a_droplet_that_is_worked_at(api: Api, cloud: RunningCloud) -> None:
+    first, second = api.droplet("a"), api.droplet("b")
+    reserved = reserve(api, droplet_id=first["id"])
+    cloud.clock.advance(5)
+    api("POST", f"/v2/droplets/{first['id']}/actions", {"type": "reboot"}, status=201)
+    for body in ({"type": "unassign"}, {"type": "assign", "droplet_id": second["id"]}):
+        assert "pending event" in api.refused("POST", f"{IPS}/{reserved['ip']}/actions", body, status=422)
+    assert api("GET", f"/v2/droplets/{second['id']}")["droplet"]["locked"] is False
+    cloud.clock.advance(5)
+    api("POST", f"{IPS}/{reserved['ip']}/actions", {"type": "unassign"}, status=201)
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [

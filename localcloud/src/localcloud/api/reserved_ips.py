@@ -60,11 +60,13 @@ def _droplet_for(cloud: Cloud, reserved: dict[str, Any] | None, droplet_id: int)
 
 def _start(cloud: Cloud, reserved: dict[str, Any], kind: str, droplet: dict[str, Any] | None) -> dict[str, Any]:
     """Begin to move the address to `droplet` (None: to nowhere)."""
-    reserved["locked"] = True
-    reserved["next"] = None if droplet is None else droplet["id"]
     # Both droplets have an event of their own while the address moves.
     before = cloud.state["droplets"].get(str(reserved["droplet_id"]))
+    if before is not None:
+        check_unlocked(before)
     moved = [item for item in (before, droplet) if item is not None]
+    reserved["locked"] = True
+    reserved["next"] = None if droplet is None else droplet["id"]
     for item in moved:
         item["locked"] = True
     action = start_action(cloud, kind, "reserved_ip", _number(reserved), reserved["region"])
