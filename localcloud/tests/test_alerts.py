@@ -148,6 +148,21 @@ def test_a_changed_policy_begins_anew(api: Api, cloud: RunningCloud) -> None:
     assert len(cloud.notifications) == 2 * count
 
 
+def test_what_is_gone_rings_no_more(api: Api, cloud: RunningCloud) -> None:
+    gone, stays = (api.droplet(name, monitoring=True) for name in ("gone", "stays"))
+    policy(api)
+    for _ in range(6):
+        cloud.measure({f"droplets:{droplet['id']}": {"cpu": 95} for droplet in (gone, stays)})
+        cloud.clock.advance(60)
+    assert len(cloud.status()["ringing"]) == 2
+    api("DELETE", f"/v2/droplets/{gone['id']}", status=204)
+    cloud.clock.advance(60)
+    api("GET", "/v2/droplets")
+    cloud.measure({})  # of the other one nothing is known now: that ends no alert
+    (ringing,) = cloud.status()["ringing"]
+    assert ringing["text"].startswith("stays: ")
+
+
 def test_policies_of_clusters(api: Api, cloud: RunningCloud) -> None:
     cluster = api.cluster()
     policy(api, type="v1/dbaas/alerts/disk_utilization_alerts", entities=[cluster["id"]], window="10m")
@@ -164,6 +179,24 @@ def test_slack_that_cannot_be_reached_is_tried_three_times(api: Api, cloud: Runn
     measure(cloud, droplet, 95, 12)
     assert cloud.notifications[0]["delivery"] == "failed: it answers 503"
     assert len(target.posted) == 3
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/secret", "http://host:port/secret"])
+def test_why_slack_was_not_reached_tells_no_secret(api: Api, cloud: RunningCloud, url: str) -> None:
+    droplet = api.droplet(monitoring=True)
+    policy(api, alerts={"email": [], "slack": [{"channel": "#ops", "url": url}]})
+    measure(cloud, droplet, 95, 12)
+    delivery = cloud.notifications[0]["delivery"]
+    assert delivery.startswith("failed: ")
+    assert "secret" not in delivery
+
+
+def test_a_webhook_that_leads_elsewhere_is_not_followed(api: Api, cloud: RunningCloud, target: Target) -> None:
+    target.status = 307
+    droplet = api.droplet(monitoring=True)
+    policy(api, alerts={"email": [], "slack": [{"channel": "#ops", "url": target.url}]})
+    measure(cloud, droplet, 95, 12)
+    assert cloud.notifications[0]["delivery"] == "failed: it answers 307"
 
 
 # -- uptime checks ---------------------------------------------------------------------------------------------------
@@ -294,6 +327,15 @@ def test_hosts_are_really_pinged(api: Api, cloud: RunningCloud) -> None:
     nowhere = check(api, type="ping", target="no-such-host.invalid")["id"]
     cloud.watch()
     assert [status(api, id) for id in (there, nowhere)] == ["UP", "DOWN"]
+
+
+def test_a_check_that_became_http_has_no_certificate(api: Api, cloud: RunningCloud, target: Target) -> None:
+    id = check(api)["id"]
+    expiry = {**ALERT, "type": "ssl_expiry", "threshold": 14, "comparison": "less_than"}
+    api("POST", f"{CHECKS}/{id}/alerts", expiry, status=201)
+    api("PUT", f"{CHECKS}/{id}", {"type": "http", "target": target.url})
+    cloud.watch()
+    assert status(api, id) == "UP"
 
 
 def test_a_target_that_is_not_there_is_down(api: Api, cloud: RunningCloud) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from localcloud.clock import iso
@@ -63,9 +64,9 @@ def ringing(cloud: Cloud) -> list[dict[str, Any]]:
     ]
 
 
-def forget(cloud: Cloud, prefix: str) -> None:
-    """The alert was changed, switched off or deleted: it begins anew, and tells nobody that it is over."""
-    for key in [key for key in cloud.state["alerting"] if key.startswith(prefix)]:
+def forget(cloud: Cloud, prefix: str, besides: Collection[str] = ()) -> None:
+    """The alert, or what it looked after, was changed, switched off or deleted: it tells nobody that it is over."""
+    for key in [key for key in cloud.state["alerting"] if key.startswith(prefix) and key not in besides]:
         del cloud.state["alerting"][key]
 
 

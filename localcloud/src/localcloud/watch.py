@@ -105,7 +105,8 @@ class Watch:
 
     async def _certificate_days(self, check: dict[str, Any]) -> float | None:
         """Days until the certificate expires; asked for only when an alert wants to know."""
-        if not any(alert["type"] == "ssl_expiry" for alert in check["alerts"].values()):
+        wanted = any(alert["type"] == "ssl_expiry" for alert in check["alerts"].values())
+        if not wanted or check["type"] != "https":  # which it may have been when the alert was made
             return None
         address = urlsplit(check["target"])
         _, writer = await asyncio.open_connection(
@@ -144,11 +145,14 @@ class Watch:
         }
         note["attempts"] = note.get("attempts", 0) + 1
         try:
-            async with asyncio.timeout(TIMEOUT), session.post(note["url"], json=body) as response:
-                if response.status >= 400:
+            posting = session.post(note["url"], json=body, allow_redirects=False)
+            async with asyncio.timeout(TIMEOUT), posting as response:
+                if response.status >= 300:
                     raise ValueError(f"it answers {response.status}")
         except (aiohttp.ClientError, OSError, ValueError, TimeoutError) as error:
-            note["delivery"] = "queued" if note["attempts"] < ATTEMPTS else f"failed: {error or type(error).__name__}"
+            # some errors tell the URL, which is a secret
+            reason = str(error).replace(note["url"], "its URL") or type(error).__name__
+            note["delivery"] = "queued" if note["attempts"] < ATTEMPTS else f"failed: {reason}"
         else:
             note["delivery"] = "delivered"
 

@@ -162,10 +162,16 @@ def observe(cloud: Cloud, measured: dict[str, dict[str, float]]) -> None:
             alerting.forget(cloud, f"policy:{policy['uuid']}:")
             continue
         _, metric, collection = _split(policy["type"])
-        for item in _covered(cloud, policy, collection):
+        covered = _covered(cloud, policy, collection)
+        alerting.forget(cloud, f"policy:{policy['uuid']}:", besides={_key(policy, item) for item in covered})
+        for item in covered:
             value = measured.get(f"{collection}:{item['id']}", {}).get(metric)
             if value is not None and (collection != "droplets" or "monitoring" in item["features"]):
                 _judge(cloud, policy, item, metric, value)
+
+
+def _key(policy: dict[str, Any], item: dict[str, Any]) -> str:
+    return f"policy:{policy['uuid']}:{item['id']}"
 
 
 def _judge(cloud: Cloud, policy: dict[str, Any], item: dict[str, Any], metric: str, value: float) -> None:
@@ -175,5 +181,6 @@ def _judge(cloud: Cloud, policy: dict[str, Any], item: dict[str, Any], metric: s
         f"{item['name']}: {metric} is {value:.1f}, the policy tells when it is {_COMPARE[policy['compare']]} "
         f"{policy['value']:g} for {policy['window']}"
     )
-    key = f"policy:{policy['uuid']}:{item['id']}"
-    alerting.judge(cloud, key, holds, policy["window"], policy["alerts"], policy["description"] or metric, text)
+    alerting.judge(
+        cloud, _key(policy, item), holds, policy["window"], policy["alerts"], policy["description"] or metric, text
+    )
