@@ -99,7 +99,7 @@ def test_pages(api: Api, cloud: RunningCloud) -> None:
     assert api("GET", "/v2/tags?page=9")["tags"] == []
 
 
-@pytest.mark.parametrize("query", ["per_page=201", "per_page=0", "page=0", "page=x"])
+@pytest.mark.parametrize("query", ["per_page=201", "per_page=0", "page=0", "page=x", "page=\u00b2"])
 def test_page_out_of_bounds(api: Api, query: str) -> None:
     api.refused("GET", f"/v2/tags?{query}", status=400)
 

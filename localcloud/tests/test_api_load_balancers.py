@@ -153,6 +153,7 @@ def test_resized_once_per_hour(api: Api, cloud: RunningCloud) -> None:
         ({"forwarding_rules": [{**HTTPS, "certificate_id": "x"}]}, "certificate x does not exist"),
         ({"redirect_http_to_https": True}, "on port 443"),
         ({"health_check": {"protocol": "http", "path": "health"}}, "slash"),
+        ({"health_check": {"protocol": "http", "path": "/health\nmode tcp"}}, "no space"),
         ({"health_check": {"check_interval_seconds": 2}}, "between 3 and 300"),
         ({"sticky_sessions": {"type": "cookies"}}, "cookie_name"),
         ({"sticky_sessions": {"type": "cookies", "cookie_name": "lb"}}, "cookie_ttl_seconds"),
@@ -374,6 +375,19 @@ def test_renewed_certificate_has_another_id(api: Api, cloud: RunningCloud) -> No
     api.refused("GET", f"/v2/certificates/{old['id']}", status=404)
     rules = api("GET", f"{LISTS}/{lb['id']}")["load_balancer"]["forwarding_rules"]
     assert rules[0]["certificate_id"] == new["id"]
+
+
+def test_renewal_is_tried_again_until_the_zone_is_back(api: Api, cloud: RunningCloud) -> None:
+    old = _lets_encrypt(api, ["shop.test"])
+    cloud.clock.advance(60)
+    api("DELETE", "/v2/domains/shop.test", status=204)
+    cloud.clock.advance(60 * 86400)
+    assert api("GET", "/v2/certificates?name=cert")["certificates"][0]["id"] == old["id"]
+    api("POST", "/v2/domains", {"name": "shop.test"}, status=201)
+    cloud.clock.advance(86400)
+    (new,) = api("GET", "/v2/certificates?name=cert")["certificates"]
+    assert new["id"] != old["id"]
+    assert new["not_after"] > old["not_after"]
 
 
 def test_certificate_of_a_zone_that_went_away_is_not_verified(api: Api, cloud: RunningCloud) -> None:

@@ -71,7 +71,7 @@ class Call:
 
     def _positive(self, name: str, default: int) -> int:
         text = self.query.get(name, str(default))
-        if not text.isdigit() or int(text) < 1:
+        if not text.isdecimal() or int(text) < 1:
             raise bad_request(f"{name} must be a positive integer")
         return int(text)
 

@@ -92,7 +92,7 @@ _PG: dict[str, Setting] = {
     "synchronous_replication": ("off", "quorum"),
     "temp_file_limit": Range(-1, _MAX),
     "timescaledb": {"max_background_workers": Range(1, 4096)},
-    "timezone": str,
+    "timezone": re.compile(r"[A-Za-z0-9_+/-]{1,64}"),
     "track_activity_query_size": Range(1024, 10240),
     "track_commit_timestamp": _SWITCH,
     "track_functions": ("all", "pl", "none"),

@@ -11,7 +11,7 @@ import uuid
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 
 from localcloud.api.domains import zone_of
@@ -23,6 +23,7 @@ from localcloud.routing import Answer, Call, route
 
 VALIDITY = datetime.timedelta(days=90)
 RENEWED_AFTER = datetime.timedelta(days=60)
+RENEWAL_PAUSE = datetime.timedelta(days=1)  # before one that failed is tried again
 _DNS_NAME = re.compile(r"(\*\.)?([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]*[a-z0-9]")
 _HIDDEN = ("chain", "private_key")
 _BODY = {
@@ -74,7 +75,7 @@ def _checked_upload(cloud: Cloud, body: dict[str, Any]) -> dict[str, Any]:
     chain = _parse(body["certificate_chain"], "certificate_chain") if body.get("certificate_chain", "").strip() else []
     try:
         key = serialization.load_pem_private_key(body["private_key"].encode(), password=None)
-    except (ValueError, TypeError):  # no PEM, another kind of it, or encrypted
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # no PEM, another kind of it, or encrypted
         raise unprocessable("private_key is not a private key in PEM form without a passphrase") from None
     der = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     if key.public_key().public_bytes(*der) != leaf.public_key().public_bytes(*der):
@@ -140,7 +141,10 @@ def certificate_renewed(cloud: Cloud, certificate_id: str) -> None:
     """A renewed certificate has the name of the old one and another id, which load balancers learn by themselves."""
     certificates = cloud.state["certificates"]
     old = certificates.get(certificate_id)
-    if old is None or not all(zone_of(cloud, name) for name in old["dns_names"]):
+    if old is None:
+        return
+    if not all(zone_of(cloud, name) for name in old["dns_names"]):
+        cloud.later(RENEWAL_PAUSE.total_seconds(), certificate_renewed, certificate_id)
         return
     new = {**old, "id": str(uuid.uuid4()), "created_at": cloud.timestamp(), **_issue(cloud, old["dns_names"])}
     del certificates[certificate_id]

@@ -21,6 +21,7 @@ from localcloud.routing import Answer, Call, route
 from localcloud.sync import balanced_droplets
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.\-]{0,254}")
+_PATH = re.compile(r"/[!-~]*")
 _COOKIE = re.compile(r"[a-zA-Z0-9_\-]{2,40}")
 MAX_DROPLETS = 10  # more than that only by a tag
 RESIZE_PAUSE = 3600  # seconds after the creation, and after each resize
@@ -195,8 +196,8 @@ def _health_check(given: dict[str, Any]) -> dict[str, Any]:
     if given.get("protocol", "http") not in ("http", "https", "tcp"):
         raise unprocessable("health_check: protocol must be http, https or tcp")
     check = {**_HEALTH_DEFAULTS, **({"path": ""} if given.get("protocol") == "tcp" else {}), **given}
-    if check["protocol"] != "tcp" and not check["path"].startswith("/"):
-        raise unprocessable("health_check: path must begin with a slash")
+    if check["protocol"] != "tcp" and not _PATH.fullmatch(check["path"]):
+        raise unprocessable("health_check: path must begin with a slash and have no space in it")
     for key, (low, high) in _HEALTH_RANGES.items():
         if not low <= check[key] <= high:
             raise unprocessable(f"health_check: {key} must be between {low} and {high}")
