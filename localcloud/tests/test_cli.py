@@ -210,7 +210,9 @@ def test_requests_faults_reset(command: Command) -> None:
     command.up()
     command("fault", "POST /v2/tags", "--status", "504", "--effect", "--nth", "2")
     assert '"effect": true' in command("fault", "--list")
-    assert [command.api("POST", "/v2/tags", {"name": name, "x": 1}).status_code for name in "ab"] == [201, 504]
+    odd = "\u2028\x85\ud800"  # two ends of a line to some, and half a character
+    sent = [{"name": "a", "x": 1}, {"name": "b", "x": odd}]
+    assert [command.api("POST", "/v2/tags", body).status_code for body in sent] == [201, 504]
     entries = json.loads(command("requests", "--json"))
     assert [(entry["method"], entry["status"]) for entry in entries] == [("POST", 201), ("POST", 504)]
     assert entries[0]["warnings"] == ["unknown key x ignored"]

@@ -96,7 +96,7 @@ class RequestLog:
         if self._file is None:
             self.entries.append(entry)
         else:
-            self._file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            self._file.write(json.dumps(entry) + "\n")
             self._file.flush()
 
     def clear(self) -> None:
