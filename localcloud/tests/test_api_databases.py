@@ -150,7 +150,8 @@ def test_config(api: Api) -> None:
         ({"jit": "on"}, "jit must be a boolean"),
         ({"track_io_timing": True}, "track_io_timing must be one of off, on"),
         ({"autovacuum_vacuum_scale_factor": 1.1}, "from 0 to 1"),
-        ({"timezone": 1}, "timezone must be a string"),
+        ({"timezone": 1}, "timezone must match"),
+        ({"timezone": "UTC'\nfsync = off"}, "timezone must match"),
         ({"pg_partman_bgw.role": "a b"}, "pg_partman_bgw.role must match"),
         ({"pgbouncer": {"server_lifetime": 1}}, "pgbouncer.server_lifetime must be"),
         ({"pgbouncer": {"ignore_startup_parameters": [1]}}, "must be an array of strings"),
@@ -266,6 +267,7 @@ def test_autoscale(api: Api) -> None:
         api.refused("PUT", path, {"storage": {**storage, **change}}, status=422)
     valkey = f"/v2/databases/{api.cluster('two', 'valkey')['id']}/autoscale"
     assert "not supported" in api.refused("PUT", valkey, {"storage": storage}, status=422)
+    assert "enabled is required" in api.refused("PUT", valkey, {"storage": {}}, status=422)
 
 
 def test_custom_names(api: Api) -> None:

@@ -464,10 +464,10 @@ def patch_config(call: Call) -> Answer:
 
 def _autoscale(engine: str, given: dict[str, Any]) -> dict[str, Any]:
     storage: dict[str, Any] = given.get("storage", {"enabled": False})
-    if engine != "pg" and storage["enabled"]:
-        raise unprocessable(f"autoscale: not supported for {engine} clusters")
     if "enabled" not in storage:
         raise unprocessable("autoscale: storage.enabled is required")
+    if engine != "pg" and storage["enabled"]:
+        raise unprocessable(f"autoscale: not supported for {engine} clusters")
     for key, low, high in (("threshold_percent", 15, 95), ("increment_gib", 10, 500)):
         if storage["enabled"] and key not in storage:
             raise unprocessable(f"autoscale: storage.{key} is required")
