@@ -125,10 +125,11 @@ class Topology:
         return self._numbers.setdefault((kind, name), f"n{len(self._numbers)}")
 
     def _node(self, row: Pictured) -> Node:
-        title = row.facts.get("name") if row.kind == "domain_record" else row.name
-        changes = [f"changes: {', '.join(row.changed_keys)}"] if row.action == "update" else []
-        lines = [printable(line) for line in (*_lines(row), *changes)]
-        return Node(self._id(row.kind, row.name), printable(str(title)), lines, row.action)
+        title = row.name
+        if row.kind == "domain_record":
+            title = str(row.facts["domain" if row.facts.get("name") == "@" else "name"])
+        lines = [printable(line) for line in (*_lines(row), _changes(row))]
+        return Node(self._id(row.kind, row.name), printable(title), lines, row.action)
 
     def _zones(self) -> list[Frame]:
         found: dict[str, Frame] = {}
@@ -162,7 +163,8 @@ class Topology:
                 id = self._id("firewall", firewall.name)
                 inner = next((inner for inner in frame.frames if inner.id == id), None)
                 if inner is None:
-                    inner = Frame(id, f"firewall {firewall.name}", firewall.action, line=_open_ports(firewall))
+                    line = _changes(firewall) or _open_ports(firewall)
+                    inner = Frame(id, f"firewall {firewall.name}", firewall.action, line)
                     frame.frames.append(inner)
                 inner.nodes.append(self._node(row))
         return list(found.values())
@@ -215,12 +217,18 @@ class Topology:
                     self._edge(droplet, "volume", row.name)
 
     def _untangle(self) -> None:
-        """Names in the order of what they lead to, so that few edges cross."""
-        order = [node.id for frame in self.networks for node in frame.all_nodes()]
-        order += [node.id for node in self.entries]
-        position = {start: order.index(end) for start, end in self.edges if end in order}
-        for nodes in (*(zone.nodes for zone in self.zones), self.entries):
-            nodes.sort(key=lambda node: position.get(node.id, len(order)))
+        """Names, and addresses, in the order of what they lead to, so that few edges cross."""
+        nodes = [node.id for frame in self.networks for node in frame.all_nodes()]
+        places: dict[str, tuple[int, int]] = {id: (number, 0) for number, id in enumerate(nodes)}
+        last = (len(nodes), 0)
+
+        def target(node: Node) -> tuple[int, int]:
+            return min((places[end] for start, end in self.edges if start == node.id and end in places), default=last)
+
+        self.entries.sort(key=target)
+        places |= {node.id: (target(node)[0], number) for number, node in enumerate(self.entries, 1)}
+        for zone in self.zones:
+            zone.nodes.sort(key=target)
 
     def _edge(self, row: Pictured, kind: str, name: Any) -> None:
         edge = (self._id(row.kind, row.name), self._id(kind, str(name)))
@@ -257,6 +265,10 @@ def _lines(row: Pictured) -> list[str]:
     if row.kind == "volume":
         return [f"volume · {facts.get('size_gigabytes')} GiB"]
     return [row.noun]
+
+
+def _changes(row: Pictured) -> str:
+    return f"changes: {', '.join(row.changed_keys)}" if row.action == "update" else ""
 
 
 def _open_ports(firewall: Pictured) -> str:
