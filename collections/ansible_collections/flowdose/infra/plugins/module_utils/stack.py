@@ -374,11 +374,14 @@ class Stack:
 
     def _tags_of_others(self, facts: Facts) -> list[str]:
         """Those that say that it belongs to another environment."""
-        tags = [tag for tag in facts.get("tags") or [] if tag.startswith(TAG_PREFIX)]
-        return [tag for tag in tags if not f"{tag}-".startswith(f"{self.cloud.tag}-")]
+        tags = [tag for tag in facts.get("tags") or [] if tag.lower().startswith(TAG_PREFIX)]
+        return [tag for tag in tags if not self._is_own_tag(tag)]
+
+    def _is_own_tag(self, tag: str) -> bool:
+        """The environment's, or one that begins with it. Whoever writes a tag first decides on its capitals."""
+        return f"{tag}-".lower().startswith(f"{self.cloud.tag}-".lower())
 
     def _is_ours(self, facts: Facts) -> bool:
-        # Whoever writes a tag first decides on its capitals.
         return str(self.cloud.tag).lower() in {tag.lower() for tag in facts["tags"]}
 
     def _undeclared(self, kind: type[Resource], facts: Facts) -> Resource:

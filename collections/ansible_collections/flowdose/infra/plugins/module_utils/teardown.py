@@ -192,9 +192,6 @@ class Teardown(Stack):
                 tag.plan_deletion(facts, "the environment goes")
                 yield tag
 
-    def _is_own_tag(self, name: str) -> bool:
-        return f"{name}-".lower().startswith(f"{self.cloud.tag}-".lower())
-
     # -- what stays
 
     def _shared(self, resource: Resource) -> tuple[str, str] | None:

@@ -134,7 +134,7 @@ def test_prune_deletes_what_is_not_declared_and_holds_no_data(scaled: Any) -> No
     run(scaled)
     client = scaled.client()
     droplet = {"region": "fra1", "size": "s-1vcpu-1gb", "image": "debian-13-x64"}
-    for name, tags in (("old", ["flowdose-test"]), ("shared", ["flowdose-test", "flowdose-other"]), ("other", [])):
+    for name, tags in (("old", ["flowdose-test"]), ("shared", ["flowdose-test", "Flowdose-other"]), ("other", [])):
         client.call("make", "droplets.create", body={"name": name, **droplet, "tags": [*tags, "flowdose-test-backend"]})
     cluster = {"name": "old-pg", "engine": "pg", "num_nodes": 1, "size": "db-s-1vcpu-1gb", "region": "fra1"}
     client.call("make", "databases.create_cluster", body={**cluster, "tags": ["flowdose-test"]})
@@ -147,7 +147,7 @@ def test_prune_deletes_what_is_not_declared_and_holds_no_data(scaled: Any) -> No
         made.plan()
         found = {f"{entry.kind}:{entry.name}": (entry.action, entry.why) for entry in made.entries}
         assert found["droplet:old"] == (action, "not declared" if prune else "")
-        assert found["droplet:shared"] == ("unmanaged", "has the tag flowdose-other too" if prune else "")
+        assert found["droplet:shared"] == ("unmanaged", "has the tag Flowdose-other too" if prune else "")
         assert found["database_cluster:old-pg"] == ("unmanaged", "holds data" if prune else "")
         assert not found.keys() & {"droplet:other", "volume:old"}
     before = len(scaled.server.requests)
