@@ -487,7 +487,7 @@ def backoff(attempt: int) -> float:
 
 def _identity(item: dict[str, Any]) -> Any:
     """What the API knows an object by."""
-    return next((item[key] for key in ("id", "urn", "access_key", "ip", "slug", "name") if item.get(key)), str(item))
+    return next((item[key] for key in ("id", "uuid", "urn", "access_key", "ip", "slug", "name") if item.get(key)), str(item))
 
 
 def _causes(error: BaseException) -> list[BaseException]:

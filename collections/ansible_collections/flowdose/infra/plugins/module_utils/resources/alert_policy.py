@@ -121,8 +121,7 @@ class AlertPolicy(Resource):
 
     @classmethod
     def fetch(cls, cloud: Cloud, scope: str | None) -> list[dict[str, Any]]:
-        policies = cloud.client.list_all("list the alert policies", "monitoring.list_alert_policy", "policies")
-        return list({policy["uuid"]: policy for policy in policies}.values())
+        return cloud.client.list_all("list the alert policies", "monitoring.list_alert_policy", "policies")
 
     def read(self, facts: Facts) -> dict[str, Any] | None:
         found = self.client.find(f"read {self.title}", "monitoring.get_alert_policy", facts["id"])

@@ -85,7 +85,6 @@ class ReservedIp(Resource):
         start = cloud.monotonic()
         while True:
             found = cloud.client.list_all("list the reserved IPs", "reserved_ips.list", "reserved_ips")
-            found = list({raw["ip"]: raw for raw in found}.values())
             # One on its way to a droplet does not show yet to which. It could be ours, from a run that was interrupted.
             on_their_way = any(raw.get("locked") and not raw.get("droplet") for raw in found)
             if not on_their_way or cloud.monotonic() - start > ASSIGN_TIME:

@@ -84,8 +84,7 @@ class SpacesKey(Resource):
 
     @classmethod
     def fetch(cls, cloud: Cloud, scope: str | None) -> list[dict[str, Any]]:
-        keys = cloud.client.list_all("list the Spaces keys", "spaces_key.list", "keys")
-        return list({key["access_key"]: key for key in keys}.values())
+        return cloud.client.list_all("list the Spaces keys", "spaces_key.list", "keys")
 
     def read(self, facts: Facts) -> dict[str, Any] | None:
         found = self.client.find(f"read {self.title}", "spaces_key.get", facts["id"])

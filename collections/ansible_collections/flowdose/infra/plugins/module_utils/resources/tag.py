@@ -42,8 +42,7 @@ class Tag(Resource):
 
     @classmethod
     def fetch(cls, cloud: Cloud, scope: str | None) -> list[dict[str, Any]]:
-        tags = cloud.client.list_all("list the tags", "tags.list", "tags")
-        return list({tag["name"]: tag for tag in tags}.values())
+        return cloud.client.list_all("list the tags", "tags.list", "tags")
 
     def read(self, facts: Facts) -> dict[str, Any] | None:
         found = self.client.find(f"read {self.title}", "tags.get", facts["name"])
