@@ -38,7 +38,8 @@ class ActionModule(ActionBase):
             document = stack.document()
             # Whoever expects a plan has seen it: all there is to say then is what has become different.
             if check_mode or not options["expect_plan"]:
-                if check_mode or any(entry.action != "none" for entry in stack.entries):
+                # An empty plan is worth saying only where nothing else is said.
+                if any(entry.action != "none" for entry in stack.entries) or (check_mode and not stack.remarks):
                     self._say(document.as_text(Display().columns))
                 for remark in stack.remarks:
                     self._say(remark)
