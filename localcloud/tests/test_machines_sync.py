@@ -20,10 +20,11 @@ from localcloud.sync import _quoted, zones
 from localcloud.testing import RunningCloud, running_cloud
 from localcloud.tls import Authority
 from plain_api import PUBLIC_KEY, Api
+from test_alerts import Target, serving
 
 
 class Recorder(NoMachines):
-    """Notes every call; `broken` names calls that fail, `gate` holds up those that create a droplet."""
+    """Notes every call; `broken` names calls that fail, `gate` holds up those that create or delete a droplet."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
@@ -40,7 +41,7 @@ class Recorder(NoMachines):
             return lambda: frozenset({"public"})
 
         def call(*args: Any) -> None:
-            if name == "create_droplet":
+            if name in ("create_droplet", "delete_droplet"):
                 self.gate.wait(10)
             self.calls.append((name, *args))
             if name in self.broken:
@@ -344,6 +345,63 @@ def test_start_after_a_kill_asks_again_for_all_and_removes_the_rest(
     assert later.named("delete_cluster") == [("gone",)]
     assert later.named("delete_vpc") == [("gone",)]
     assert len(later.named("set_dns")) == len(later.named("set_spaces_keys")) == 1
+
+
+def test_what_is_being_removed_is_known_until_it_is_gone(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    def standing() -> list[str]:
+        api("POST", "/v2/tags", {"name": "any"}, status=201)  # a change, after which the state is saved
+        return [name for name in cloud.state["machines"] if name.startswith("droplet:")]
+
+    names = []
+    machines.gate.clear()
+    for broken in (set[str](), {"delete_droplet"}):
+        machines.gate.set()
+        droplet = api.droplet()
+        names.append(f"droplet:{droplet['id']}")
+        machines.gate.clear()
+        machines.broken = broken
+        api("DELETE", f"/v2/droplets/{droplet['id']}", status=204)
+        cloud.clock.advance(8)
+        assert standing() == names[-1:]  # so that a start after a kill removes it
+        machines.gate.set()
+        cloud.drain()
+    assert standing() == names[1:]  # what could not be removed is tried again by the next start
+
+
+def test_a_target_is_looked_at_while_machines_are_made(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    machines.gate.clear()
+    for number in range(40):
+        api.droplet(f"web-{number}", ready=False)
+    with serving(Target()) as target:
+        url = f"http://localhost:{target.port}/"  # whose address is looked up in a thread
+        body = {"name": "shop", "type": "http", "target": url, "regions": ["eu_west"], "enabled": True}
+        id = api("POST", "/v2/uptime/checks", body, status=201)["check"]["id"]
+        cloud.watch()
+    machines.gate.set()
+    assert api("GET", f"/v2/uptime/checks/{id}/state")["state"]["regions"]["eu_west"]["status"] == "UP"
+
+
+def test_an_error_that_was_put_right_is_told_no_more(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    errors = []
+    for broken in ({"set_dns"}, set[str]()):
+        machines.broken = broken
+        api("POST", "/v2/domains", {"name": f"shop{len(errors)}.test"}, status=201)
+        cloud.drain()
+        errors.append(cloud.status()["errors"])
+    assert errors == [{"dns": "set_dns is broken"}, {}]
+
+
+def test_reset_forgets_errors_and_keeps_the_accounts_own_key(api: Api, cloud: RunningCloud, machines: Recorder) -> None:
+    (own,) = api("GET", "/v2/spaces/keys")["keys"]
+    api("DELETE", f"/v2/spaces/keys/{own['access_key']}", status=204)
+    machines.broken = {"set_dns"}
+    api("POST", "/v2/domains", {"name": "shop.test"}, status=201)
+    cloud.drain()
+    machines.broken = set()
+    cloud.reset()
+    cloud.drain()
+    assert cloud.status()["errors"] == {}
+    assert api("GET", "/v2/spaces/keys")["keys"] == [own]
 
 
 # -- load balancers and reserved IPs ---------------------------------------------------------------------------------

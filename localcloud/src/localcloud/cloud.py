@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import ipaddress
 import logging
 import secrets
@@ -103,6 +104,8 @@ class Cloud:
         self._time: float | None = None
         if not self.state["projects"]:
             self._open_account()
+        # The first one, unless somebody deleted it.
+        self._own_key = copy.deepcopy(next(iter(self.state["spaces_keys"].values()), None))
 
     @property
     def state(self) -> dict[str, Any]:
@@ -170,10 +173,11 @@ class Cloud:
     def reset(self) -> None:
         """Forget every resource. The account's own Spaces key stays, because credentials.json names it, and no id is
         given again, because clients may remember it."""
-        key, ids = next(iter(self.state["spaces_keys"].values())), self.state["next_id"]
+        ids = self.state["next_id"]
         self.store.clear()
+        self.queues.failures.clear()
         self.state["next_id"] = ids
-        self._open_account(key)
+        self._open_account(self._own_key)
         if self.machines is not None:
             self.queues.run("spaces", self.machines.empty_spaces)
         self.changed()

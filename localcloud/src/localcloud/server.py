@@ -140,6 +140,7 @@ class Server:
         """Answer no more, let the machines finish what they do, save."""
         for task in self._tasks:
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
         await self.cloud.queues.drain()
@@ -151,8 +152,11 @@ class Server:
             self.cloud.wake.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.cloud.wake.wait(), self.cloud.seconds_to_next())
-            if self.cloud.settle():
-                self.cloud.changed()
+            try:
+                if self.cloud.settle():
+                    self.cloud.changed()
+            except Exception:  # such as a full disk: it must show, and not stop time
+                logger.exception("what fell due could not be carried out or saved")
 
     def _power_changed(self, droplet_id: int, status: str) -> None:
         droplets.power_changed(self.cloud, droplet_id, status)

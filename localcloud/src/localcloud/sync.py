@@ -13,6 +13,7 @@ import asyncio
 import ipaddress
 import logging
 from collections.abc import Callable, Hashable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -296,21 +297,31 @@ class Queues:
 
     def __init__(self, on_idle: Callable[[], None]) -> None:
         self.failures: dict[str, str] = {}  # queue -> what went wrong first
+        self._own_failures: set[str] = set()  # those of calls, not ordered ones
         self._tails: dict[str, asyncio.Task[None]] = {}
         self._on_idle = on_idle
+        # Threads of their own: whoever looks at a target must not wait for machines that are being made.
+        self._threads = ThreadPoolExecutor(thread_name_prefix="machines")
 
     def busy(self, queue: str) -> bool:
         return queue in self._tails
 
     def run(
-        self, queue: str, call: Callable[..., None], *args: Any, after: Iterable[str] = (), needs: str = ""
+        self,
+        queue: str,
+        call: Callable[..., None],
+        *args: Any,
+        after: Iterable[str] = (),
+        needs: str = "",
+        whole: bool = False,
     ) -> None:
         """Call `call(*args)` when all that is queued now in `queue` and in the queues `after` is done.
 
-        `needs` is a queue that must be done too, and not have failed.
+        `needs` is a queue that must be done too, and not have failed. `whole`: the call brings about all that the queue
+        is for, so that once it succeeds earlier failures are over.
         """
         before = [self._tails[name] for name in (queue, needs, *after) if name in self._tails]
-        task = asyncio.get_running_loop().create_task(self._run(queue, before, needs, call, args))
+        task = asyncio.get_running_loop().create_task(self._run(queue, before, needs, whole, call, args))
         self._tails[queue] = task
         task.add_done_callback(lambda done: self._finished(queue, done))
 
@@ -326,6 +337,7 @@ class Queues:
         queue: str,
         before: list[asyncio.Task[None]],
         needs: str,
+        whole: bool,
         call: Callable[..., None],
         args: tuple[Any, ...],
     ) -> None:
@@ -335,15 +347,21 @@ class Queues:
             self._failed(queue, call, f"{needs} failed before: {self.failures[needs]}")
             return
         try:
-            await asyncio.to_thread(call, *args)
+            await asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
         except MachineError as error:
             self._failed(queue, call, str(error))
         except Exception as error:  # a defect of the machines must show, and not stop the others
             logger.exception("%s: %s failed", queue, getattr(call, "__name__", call))
             self._failed(queue, call, repr(error))
+        else:
+            if whole and queue in self._own_failures:
+                self._own_failures.discard(queue)
+                self.failures.pop(queue, None)
 
     def _failed(self, queue: str, call: Callable[..., None], text: str) -> None:
-        self.failures.setdefault(queue, text)  # what fails afterwards is a consequence
+        if queue not in self.failures:  # what fails afterwards is a consequence
+            self.failures[queue] = text
+            self._own_failures.add(queue)
         logger.error("%s: %s: %s", queue, getattr(call, "__name__", call), text)
 
     def _finished(self, queue: str, task: asyncio.Task[None]) -> None:
@@ -363,6 +381,7 @@ class Sync:
         self._queues = queues
         self._ca = ca_certificate, ca_key
         self._asked: dict[Key, Any] = {}
+        self._leaving: dict[str, None] = {}  # what is being removed, and stands on the host until that is done
 
     def resume(self, state: State) -> None:
         """Take over after a stop or a kill: what stood on the host is asked for again, or removed."""
@@ -385,7 +404,9 @@ class Sync:
             if key not in self._asked or self._asked[key] != value:
                 self._ask(key, self._asked.get(key), value)
                 self._asked[key] = value
-        state["machines"] = [f"{key[0]}:{key[1]}" for key in self._asked if key[0] in _STANDING]
+        # In the order of making, too: a start after a kill removes first what was to go first.
+        leaving = list(self._leaving)[::-1]
+        state["machines"] = [f"{key[0]}:{key[1]}" for key in self._asked if key[0] in _STANDING] + leaving
 
     def _ask(self, key: Key, before: Any, value: Any) -> None:
         run, machines = self._queues.run, self._machines
@@ -415,27 +436,36 @@ class Sync:
             case ("database", id, name):
                 run(f"cluster:{id}", machines.create_database, id, name)
             case ("load_balancer", id):
-                run(f"load_balancer:{id}", machines.set_load_balancer, value, needs=f"vpc:{value.vpc_id}")
+                needs = f"vpc:{value.vpc_id}"
+                run(f"load_balancer:{id}", machines.set_load_balancer, value, needs=needs, whole=True)
             case ("reserved_ips",):
-                run("reserved_ips", machines.set_reserved_ips, value)
+                run("reserved_ips", machines.set_reserved_ips, value, whole=True)
             case ("dns",):
-                run("dns", machines.set_dns, value)
+                run("dns", machines.set_dns, value, whole=True)
             case ("spaces_keys",):
-                run("spaces", machines.set_spaces_keys, value)
+                run("spaces", machines.set_spaces_keys, value, whole=True)
 
     def _remove(self, key: Key, wanted: dict[Key, Any]) -> None:
         run, machines = self._queues.run, self._machines
         match key:
             case ("vpc", id):
                 # Its members are gone from the state already, perhaps not yet from the host.
-                run(f"vpc:{id}", machines.delete_vpc, id, after=self._queues.busy_names())
+                self._end(f"vpc:{id}", machines.delete_vpc, id, after=self._queues.busy_names())
             case ("droplet", id):
-                run(f"droplet:{id}", machines.delete_droplet, id)
+                self._end(f"droplet:{id}", machines.delete_droplet, id)
             case ("cluster", id):
-                run(f"cluster:{id}", machines.delete_cluster, id)
+                self._end(f"cluster:{id}", machines.delete_cluster, id)
             case ("load_balancer", id):
-                run(f"load_balancer:{id}", machines.delete_load_balancer, id)
+                self._end(f"load_balancer:{id}", machines.delete_load_balancer, id)
             case ("cluster_user", id, name) if ("cluster", id) in wanted:
                 run(f"cluster:{id}", machines.delete_cluster_user, id, name)
             case ("database", id, name) if ("cluster", id) in wanted:
                 run(f"cluster:{id}", machines.delete_database, id, name)
+
+    def _end(self, name: str, delete: Callable[[Any], None], id: Any, after: Iterable[str] = ()) -> None:
+        def remove() -> None:
+            delete(id)
+            self._leaving.pop(name, None)  # not when it failed: the next start tries again
+
+        self._leaving[name] = None
+        self._queues.run(name, remove, after=after)
