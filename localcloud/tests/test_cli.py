@@ -139,6 +139,18 @@ def _wait_until_dead(command: Command) -> None:
         time.sleep(0.02)
 
 
+def test_a_start_without_the_accounts_own_key(command: Command) -> None:
+    command.up()
+    named = command.status()["spaces"]
+    assert command.api("DELETE", f"/v2/spaces/keys/{named['access_key']}").status_code == 204
+    limited = {"name": "assets", "grants": [{"bucket": "b", "permission": "read"}]}
+    assert command.api("POST", "/v2/spaces/keys", limited).status_code == 201
+    os.kill(command.status()["pid"], signal.SIGKILL)
+    _wait_until_dead(command)
+    command.up()
+    assert command.status()["spaces"] == named  # another key does not take its place
+
+
 def test_state_file_is_whole_at_every_moment(command: Command) -> None:
     command.up()
     credentials = json.loads((command.state / "credentials.json").read_text())
@@ -203,7 +215,19 @@ def test_machines_need_podman(
 def test_failed_start_says_why(command: Command) -> None:
     command.state.mkdir()
     (command.state / "state.json").write_text('{"format": 99}')
-    assert "another version of localcloud" in command.up(status=1)
+    text = command.up(status=1)
+    assert "is of another version of localcloud (format 99): `localcloud down` removes it" in text
+    assert "localcloud is down" in command("down")
+    assert not command.state.exists()
+    command.up()
+
+
+def test_down_when_a_kill_left_the_lock_empty(command: Command) -> None:
+    command.state.mkdir()
+    for name in ("server.lock", "credentials.json"):
+        (command.state / name).write_text("")
+    assert "localcloud is down" in command("down")
+    assert not command.state.exists()
 
 
 def test_requests_faults_reset(command: Command) -> None:

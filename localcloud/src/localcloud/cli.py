@@ -365,13 +365,12 @@ def reset(state: State, arguments: argparse.Namespace) -> int:
 
 
 def down(state: State, arguments: argparse.Namespace) -> int:
-    before = state.lock.holder()
-    if not before:
+    if not state.lock.path.exists():
         print(f"localcloud is not running, and there is nothing of it in {state.directory}.")
         return 0
     if state.running:
         print("Stopping the server ...", flush=True)
-        _stop(state, int(before["pid"]))
+        _stop(state, int(state.lock.holder()["pid"]))
     if (state.directory / "machines").exists():
         print("Removing what is left of its machines ...", flush=True)
         _remove_machines(state)

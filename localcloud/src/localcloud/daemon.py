@@ -176,7 +176,10 @@ async def serve(directory: Path, options: Options, stages: Stages) -> None:
 
 
 def _write_credentials(directory: Path, credentials: dict[str, Any], cloud: Cloud) -> None:
-    key = next(iter(cloud.state["spaces_keys"].values()))
+    key = next(iter(cloud.state["spaces_keys"].values()), None)
+    is_new = cloud.state["time"] is None  # nothing was saved before this start
+    if key is None or ("spaces" in credentials and not is_new):
+        return  # somebody may have deleted the key that is named there: another one does not take its place
     credentials["spaces"] = {
         "endpoint": SPACES_ENDPOINT,
         "region": SPACES_REGION,
