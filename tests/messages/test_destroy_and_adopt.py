@@ -132,6 +132,7 @@ def test_destroy(playbook: Playbook, staging: Any, cloud: RunningCloud, tmp_path
 
     status, output = playbook("destroy", "-e", "confirm=staging", **named)
     assert status == 0, output
+    assert output.count("Plan for staging:") == 1
     assert "deleted: database cluster postgres-staging" in output
     assert [droplet["name"] for droplet in staging("GET", "droplets")["droplets"]] == ["backend-production"]
     assert staging("GET", "databases")["databases"] == []

@@ -70,6 +70,7 @@ def test_a_plan_that_is_another_by_now(run: Run, cloud: RunningCloud, tmp_path: 
     assert "- domain flowdose.xyz: exists by now" in message
     assert "- droplet backend-staging: size is declared as s-4vcpu-8gb, was s-2vcpu-4gb" in message
     assert "storefront-staging: size" not in message, "only what differs"
+    assert "Plan for staging:" not in message
     assert [entry for entry in cloud.requests[written:] if entry["method"] != "GET"] == []
     cloud.reset()
 

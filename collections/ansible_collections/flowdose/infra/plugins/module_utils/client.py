@@ -487,7 +487,8 @@ def backoff(attempt: int) -> float:
 
 def _identity(item: dict[str, Any]) -> Any:
     """What the API knows an object by."""
-    return next((item[key] for key in ("id", "uuid", "urn", "access_key", "ip", "slug", "name") if item.get(key)), str(item))
+    keys = ("id", "uuid", "urn", "access_key", "ip", "slug", "name")
+    return next((item[key] for key in keys if item.get(key)), str(item))
 
 
 def _causes(error: BaseException) -> list[BaseException]:
