@@ -22,7 +22,8 @@ ENGINES = {"pg": "pg", "postgres": "pg", "postgresql": "pg", "valkey": "valkey",
 EVICTION_POLICIES = ["noeviction", "allkeys_lru", "allkeys_random", "volatile_lru", "volatile_random", "volatile_ttl"]
 REPLACE = (
     "A database cluster is never replaced, because its data would be lost. Declare one with another name, move the "
-    "data (pg_dump and pg_restore, or a fork), and delete the old one (state: absent)."
+    "data (pg_dump and pg_restore, or a fork), and delete the old one (state: absent). Or put into the data what this "
+    "one has, and it stays."
 )
 MOVE = (
     "A cluster that moves to another region leaves its VPC, and all that is beside it there: that is not done by a "

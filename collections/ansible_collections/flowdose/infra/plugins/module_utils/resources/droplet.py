@@ -18,7 +18,7 @@ from .vpc import Vpc
 
 REPLACE = (
     "A droplet is not replaced, because its disk would be lost. Declare one with another name, move to it, "
-    "and delete the old one (state: absent)."
+    "and delete the old one (state: absent). Or put into the data what this one has, and it stays."
 )
 POLICY_OPTIONS: dict[str, Any] = {
     "plan": {"type": "str", "required": True, "choices": ["daily", "weekly"]},

@@ -19,7 +19,8 @@ from .vpc import Vpc
 
 REPLACE = (
     "A load balancer is not replaced, because its address would change. Declare one with another name, let the domain "
-    "records name that one, and delete the old one (state: absent) when their TTL is over."
+    "records name that one, and delete the old one (state: absent) when their TTL is over. Or put into the data what "
+    "this one has, and it stays."
 )
 ENTRY_PROTOCOLS = ["http", "https", "http2", "http3", "tcp", "udp"]
 TARGET_PROTOCOLS = ["http", "https", "http2", "tcp", "udp"]

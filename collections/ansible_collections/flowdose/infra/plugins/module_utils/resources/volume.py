@@ -17,7 +17,7 @@ from .droplet import Droplet, normalise_tags
 
 REPLACE = (
     "A volume is never replaced, because its data would be lost. Declare one with another name, copy the data, and "
-    "delete the old one (state: absent)."
+    "delete the old one (state: absent). Or put into the data what this one has, and it stays."
 )
 LARGEST = 16384  # GiB
 LABEL_LENGTHS = {"ext4": 16, "xfs": 12}

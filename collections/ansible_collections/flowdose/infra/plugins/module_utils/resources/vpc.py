@@ -13,7 +13,10 @@ from ..catalog import check_region
 from ..client import CloudError
 from ..resource import NONE, Change, Cloud, Facts, Resource
 
-REPLACE = "A VPC is not replaced, because all that is in it would have to be. Declare one with another name and move."
+REPLACE = (
+    "A VPC is not replaced, because all that is in it would have to be. Declare one with another name and move. "
+    "Or put into the data what this one has, and it stays."
+)
 
 PRIVATE = tuple(map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")))
 
