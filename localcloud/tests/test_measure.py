@@ -87,3 +87,8 @@ def test_a_container_that_does_not_run_says_nothing(host: Host, tmp_path: Path) 
     subject = Subject("web", 2, 1024, tmp_path)
     assert Meter(lambda container: 0).measure([subject]) == [{}]
     assert Meter(lambda container: 8).measure([subject]) == [{}]  # it ended between two looks
+
+
+def test_a_disk_that_is_being_removed_says_nothing(host: Host, tmp_path: Path) -> None:
+    host.use(seconds=0, cpu=5, memory=256, received=0)
+    assert Meter(lambda container: 7).measure([Subject("web", 2, 1024, tmp_path / "gone")]) == [{}]

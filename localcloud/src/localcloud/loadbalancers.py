@@ -82,7 +82,7 @@ class LoadBalancer:
                 return
             except OSError as error:
                 if time.monotonic() > deadline or not self._podman.container_pid(self.container):
-                    words = self._podman("logs", "--tail=15", self.container)
+                    words = self._podman.last_words(self.container)
                     raise MachineError(f"load balancer {self._spec.name} did not start: {error}\n{words}") from None
                 time.sleep(0.1)
 
@@ -104,7 +104,9 @@ class LoadBalancer:
             info = dict(line.split(": ", 1) for line in self._ask("@1 show info").splitlines() if ": " in line)
         except OSError:
             return {}
-        down = {row["svname"] for row in servers if row["status"].startswith("DOWN")}
+        if "CurrConns" not in info or "Maxconn" not in info:  # in the moment of a reload no worker answers
+            return {}
+        down = {row["svname"] for row in servers if (row.get("status") or "").startswith("DOWN")}
         found = {"connection_utilization_percent": 100 * int(info["CurrConns"]) / int(info["Maxconn"])}
         if targets := {name for name, _ in self._spec.targets}:
             found["droplet_health"] = 100 * len(targets - down) / len(targets)
@@ -178,10 +180,11 @@ def _frontend(spec: LoadBalancerSpec, rule: ForwardingRule) -> str:
     if rule.certificate:
         protocols = "h2,http/1.1" if rule.entry_protocol == "http2" else "http/1.1"
         bind += f" ssl crt /balancer/conf/{rule.entry_port}.pem alpn {protocols}"
+    # One range a line: HAProxy takes 64 words in a line, and no more.
     if spec.allow:
-        lines.append(f"tcp-request connection reject unless {{ src {' '.join(spec.allow)} }}")
+        lines += [*(f"acl allowed src {peers}" for peers in spec.allow), "tcp-request connection reject unless allowed"]
     if spec.deny:
-        lines.append(f"tcp-request connection reject if {{ src {' '.join(spec.deny)} }}")
+        lines += [*(f"acl denied src {peers}" for peers in spec.deny), "tcp-request connection reject if denied"]
     if _is_http(rule):
         lines.append("option forwardfor")
         lines.append(f"http-request set-header X-Forwarded-Proto {'https' if rule.certificate else 'http'}")

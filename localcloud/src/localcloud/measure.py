@@ -63,10 +63,10 @@ class Meter:
         try:
             now = _Before(pid, time.monotonic(), _cpu_seconds(pid), _traffic(pid))
             memory, waiting = _memory(pid), _running(pid)
+            usage = os.statvfs(subject.disk)
         except (OSError, ValueError):  # it ended meanwhile
             return {}
         self._before[name] = now
-        usage = os.statvfs(subject.disk)
         found = {
             "memory_utilization_percent": min(100.0, 100 * memory / (subject.memory_mib * 2**20)),
             "disk_utilization_percent": 100 * (1 - usage.f_bavail / usage.f_blocks),

@@ -55,6 +55,7 @@ class Networks:
         self._bridges: dict[str, tuple[str, str]] = {}  # network -> (bridge, gateway)
         self._ranges: dict[str, ipaddress.IPv4Network] = {}
         self._held: set[str] = set()  # addresses of the public network that the host answers for
+        self._holding = threading.Lock()
 
     def ensure_public(self) -> None:
         self._ensure(PUBLIC_NETWORK, PUBLIC_RANGE, internal=False)
@@ -128,14 +129,15 @@ class Networks:
 
     def _hold(self) -> None:
         bridge, gateway = self._bridges.get(PUBLIC_NETWORK, ("", ""))
-        if not (Path("/sys/class/net") / bridge).exists() or not bridge:
+        if not bridge or not (Path("/sys/class/net") / bridge).exists():
             return
-        (interface,) = json.loads(hosts.run(["ip", "-j", "-4", "address", "show", "dev", bridge]))
-        present = {entry["local"] for entry in interface["addr_info"]} - {gateway}
-        for address in sorted(present - self._held):
-            hosts.run(["ip", "address", "delete", f"{address}/32", "dev", bridge])
-        for address in sorted(self._held - present):
-            hosts.run(["ip", "address", "add", f"{address}/32", "dev", bridge])
+        with self._holding:  # a machine that starts meanwhile would add the same address
+            (interface,) = json.loads(hosts.run(["ip", "-j", "-4", "address", "show", "dev", bridge]))
+            present = {entry["local"] for entry in interface["addr_info"]} - {gateway}
+            for address in sorted(present - self._held):
+                hosts.run(["ip", "address", "delete", f"{address}/32", "dev", bridge])
+            for address in sorted(self._held - present):
+                hosts.run(["ip", "address", "add", f"{address}/32", "dev", bridge])
 
     def bridges(self) -> list[str]:
         return [bridge for bridge, _ in self._bridges.values()]
