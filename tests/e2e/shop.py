@@ -85,7 +85,9 @@ def wait_for(what: str, ask: Callable[[], Found | None], *, seconds: float) -> F
 class Cloud:
     """localcloud's API, asked directly."""
 
-    credentials: dict[str, Any] = field(default_factory=lambda: json.loads((STATE / "credentials.json").read_text()))
+    credentials: dict[str, Any] = field(
+        default_factory=lambda: json.loads((STATE / "credentials.json").read_text()), repr=False
+    )
     endpoint: str = "https://127.0.0.1:8443"
 
     def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
@@ -144,7 +146,7 @@ class Droplet:
 class Shop:
     """The running shop. `first_run` is how `make demo` brought it up, at -vvv."""
 
-    first_run: Run
+    first_run: Run = field(repr=False)
     arguments: list[str]
     cloud: Cloud
 
