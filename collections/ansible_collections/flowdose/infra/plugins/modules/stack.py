@@ -15,8 +15,8 @@ description:
   - Resources refer to each other by name, so that the order follows from the data.
   - Wrong data, unknown regions, sizes and images, and names that do not exist are refused before anything is changed.
   - Prints the plan before it changes something, and what it waits for while it waits.
-  - Droplets and database clusters get the tag C(flowdose-ENVIRONMENT). Those that carry it but are not declared are
-    reported as V(unmanaged), and left alone.
+  - Droplets, database clusters and volumes get the tag C(flowdose-ENVIRONMENT). Those that carry it but are not declared
+    are reported as V(unmanaged), and left alone.
   - It is an action plugin and runs on the controller, whatever the host; variables of a task's C(environment)
     keyword do
     not reach it.
