@@ -128,11 +128,7 @@ def recovers(estate: Estate, left: dict[str, list[str]], call: Call, name: str) 
         except (CloudError, Killed):
             assert name != "500-effect", f"{call}: deleting again is no harm"
     assert estate.account.struck, f"nothing made {call}"
-    again = estate.take_down()
-    # Once it is taken from its droplet, nothing says whose it was.
-    spare = re.findall(r"reserved IP \S+ has no droplet.* name (reserved_ip:\S+) in", "\n".join(again.remarks))
-    if spare:
-        estate.take_down(unprotected=[*UNPROTECTED, *spare])
+    estate.take_down()
     assert estate.account.world() == left, f"after {name} at {call}"
     assert {entry.action for entry in estate.take_down().entries} == {"keep"}
 
@@ -143,6 +139,8 @@ def recovers(estate: Estate, left: dict[str, list[str]], call: Call, name: str) 
         ("DELETE /v2/droplets/*", "killed-after"),
         ("DELETE /v2/domains/*/records/*", "killed-after"),
         ("DELETE /v2/projects/*", "killed-before"),
+        ("POST /v2/reserved_ips/*/actions", "killed-after"),
+        ("DELETE /v2/reserved_ips/*", "killed-before"),
         ("POST S3/bucket?delete", "outage"),
         ("DELETE /v2/volumes/*", "500-effect"),
         ("DELETE /v2/tags/flowdose-faults", "killed-before"),

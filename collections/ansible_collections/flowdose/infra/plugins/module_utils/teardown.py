@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .client import CloudError
@@ -161,15 +161,18 @@ class Teardown(Stack):
                 yield resource
 
     def _spare_addresses(self) -> Iterator[Resource]:
-        """Reserved IPs that no droplet has. Between being taken from its droplet and released, nothing says whose an
-        address was: after an interruption just then, somebody must."""
+        """Reserved IPs that no droplet has. Between being taken from its droplet and released, only its project says
+        whose an address was (see `_move_addresses`): after an interruption just then, where there is none, somebody
+        must."""
+        projects = [resource for resource in self.resources if isinstance(resource, Project)]
+        own = {project.existing["id"] for project in projects if not self._members_of_others(project)}
         for facts in self.cloud.all(ReservedIp):
             if facts["droplet_id"] is not None or any(r.current is facts for r in self.resources):
                 continue
             key = f"{ReservedIp.kind}:{facts['ip']}"
-            if key in self._unprotected:
+            if key in self._unprotected or facts["project_id"] in own:
                 resource = ReservedIp(self.cloud, {"ip": facts["ip"], "state": "absent"}, key)
-                resource.plan_deletion(facts, "named")
+                resource.plan_deletion(facts, "named" if key in self._unprotected else "in the environment's project")
                 yield resource
             else:
                 self.remarks.append(
@@ -299,12 +302,32 @@ class Teardown(Stack):
 
     # -- the order
 
+    def apply(self, say: Callable[[str], None] = lambda line: None) -> None:
+        self._move_addresses()
+        super().apply(say)
+
+    def _move_addresses(self) -> None:
+        """Put the addresses into the environment's project, so that it is known whose they are without a droplet."""
+        project = next((resource for resource in self.resources if isinstance(resource, Project)), None)
+        if project is None:
+            return
+        elsewhere = [
+            f"{resource.kind}:{resource.name}"
+            for resource in self.resources
+            if isinstance(resource, ReservedIp) and resource.existing["project_id"] != project.existing["id"]
+        ]
+        if elsewhere:
+            project.assign(elsewhere)
+
     def _before(self, resource: Resource) -> list[Resource]:
-        """As in `Stack`, but a firewall goes after the droplets, which it guards to their end, and tags come last."""
+        """As in `Stack`, but a firewall goes after the droplets, which it guards to their end, a project after the
+        addresses, of which it says whose they are, and tags come last."""
         if isinstance(resource, Tag):
             return [other for other in self.resources if not isinstance(other, Tag)]
         if isinstance(resource, Firewall):
             return [other for other in self.resources if isinstance(other, Droplet)]
+        if isinstance(resource, Project):
+            return super()._before(resource) + [other for other in self.resources if isinstance(other, ReservedIp)]
         return [other for other in super()._before(resource) if not isinstance(other, Firewall)]
 
     @staticmethod

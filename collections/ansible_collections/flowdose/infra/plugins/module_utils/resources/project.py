@@ -126,9 +126,10 @@ class Project(Resource):
         if fields:
             self.client.call(f"update {self.title}", "projects.patch", self.existing["id"], body=self._body(fields))
         if "resources" in changes:
-            self._assign([member for member in changes["resources"].after if member not in changes["resources"].before])
+            self.assign([member for member in changes["resources"].after if member not in changes["resources"].before])
 
-    def _assign(self, members: list[str]) -> None:
+    def assign(self, members: list[str]) -> None:
+        """Move into it what is in other projects, or in none."""
         id = self.existing["id"]
         attempted = f"move {', '.join(members)} to {self.title}"
         body = {"resources": [self._urn(member) for member in members]}

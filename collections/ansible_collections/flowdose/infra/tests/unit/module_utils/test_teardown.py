@@ -9,10 +9,11 @@ import copy
 from typing import Any
 
 import pytest
-from ansible_collections.flowdose.infra.plugins.module_utils.client import CloudError
+from ansible_collections.flowdose.infra.plugins.module_utils.client import Client, CloudError
 from ansible_collections.flowdose.infra.plugins.module_utils.resources.domain_record import DomainRecord
 from ansible_collections.flowdose.infra.plugins.module_utils.resources.droplet import Droplet
 from ansible_collections.flowdose.infra.plugins.module_utils.resources.project import Project
+from ansible_collections.flowdose.infra.plugins.module_utils.resources.reserved_ip import ReservedIp
 from ansible_collections.flowdose.infra.plugins.module_utils.resources.vpc import Vpc
 from ansible_collections.flowdose.infra.plugins.module_utils.stack import KINDS, Stack
 from ansible_collections.flowdose.infra.plugins.module_utils.teardown import Teardown
@@ -111,6 +112,31 @@ def both(scaled: Any) -> Any:
     scaled.others = inventory(scaled)
     converge(scaled, "one", ONE)
     return scaled
+
+
+def test_an_address_that_was_taken_from_its_droplet_is_still_known(both: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = {"reserved_ips": [{"droplet": "backend-one"}]}
+    ip = both.converge(ReservedIp, droplet="backend-one").result()["ip"]
+    others = both.client().call("make", "reserved_ips.create", body={"region": "fra1"})["reserved_ip"]["ip"]
+
+    call = Client.call
+
+    def interrupted(client: Client, attempted: str, operation: str, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        if operation == "reserved_ips.delete":
+            raise CloudError("this run was interrupted")
+        return call(client, attempted, operation, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Client, "call", interrupted)
+        with pytest.raises(CloudError, match="this run was interrupted"):
+            destroy(both, **address)
+    assert not both.cloud().find(ReservedIp, ip)["droplet_id"]
+
+    made = destroy(both, **address)
+    assert f"reserved_ip:{ip}" in shown(made, "delete")
+    assert "project:shop one" in shown(made, "delete")
+    assert [facts["ip"] for facts in both.cloud().all(ReservedIp)] == [others]
+    assert f"reserved IP {others} has no droplet" in "\n".join(made.remarks)
 
 
 def test_all_of_it_goes_and_nothing_else(both: Any) -> None:
