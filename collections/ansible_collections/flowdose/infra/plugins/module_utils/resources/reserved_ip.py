@@ -32,7 +32,6 @@ class ReservedIp(Resource):
     }
     updates: ClassVar = {"droplet": NONE}
     later = frozenset({"droplet"})
-    required_for_create = ("droplet",)
     references: ClassVar = {"droplet": Droplet}
     delete_impact = IRREVERSIBLE  # the address cannot be had back
 

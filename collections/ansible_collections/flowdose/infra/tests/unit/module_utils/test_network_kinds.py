@@ -380,7 +380,7 @@ class TestReservedIp:
             ({"droplet": ""}, "droplet must be given"),
             ({"droplet": "one", "ip": "2001:db8::1"}, "not an IPv4 address"),
             ({"droplet": "one", "ip": "198.51.100.1"}, r"(?s)is not reserved in this account.*cannot be chosen"),
-            ({"ip": "198.51.100.1"}, "droplet must be given"),
+            ({"ip": "198.51.100.1"}, "is not reserved in this account"),
             ({"droplet": "three"}, "there is no droplet named three"),
         ],
     )
