@@ -432,6 +432,10 @@ def test_connection_pools_of_postgresql(cloud: Cloud) -> None:
     cloud.machines.configure_cluster(replace(plain, pools=pools[1:]))
     assert eventually(lambda: "FATAL" in ask("web", "shop"))
     assert ask("any-one", "shop") == "shop"
+    # one that crashes comes back
+    crash = ("sh", "-c", "kill -9 $(cat /cluster/run/pgbouncer.pid)")
+    subprocess.run(["podman", "exec", "localcloud-cluster-pg", *crash], check=True)
+    assert eventually(lambda: ask("any-one", "shop") == "shop")
 
 
 def test_a_resized_postgresql_has_its_new_memory_its_data_and_its_pools(cloud: Cloud) -> None:

@@ -1,5 +1,6 @@
 #!/bin/sh
-# First process of a PostgreSQL cluster: makes the database once, starts PgBouncer, then becomes the server.
+# First process of a PostgreSQL cluster: makes the database once, leaves a child that keeps PgBouncer running, then
+# becomes the server.
 # With the argument `pools`, in a running container: has PgBouncer take over its new configuration.
 # /cluster/data is the data directory, /cluster/conf holds what localcloud wrote (the admin's password as a file).
 set -eu
@@ -7,14 +8,23 @@ bin=/usr/lib/postgresql/15/bin
 data=/cluster/data/pg
 as="setpriv --reuid=postgres --regid=postgres --init-groups --reset-env"
 
-pools() {
+install_pools() {
     for file in pgbouncer.ini pgbouncer_hba.conf; do
         install -o postgres -g postgres -m 0600 "/cluster/conf/$file" "/cluster/run/$file"
     done
-    kill -HUP "$(cat /cluster/run/pgbouncer.pid 2>/dev/null)" 2>/dev/null || $as /usr/sbin/pgbouncer -q -d /cluster/run/pgbouncer.ini
+}
+# Its parent, because the server would take the crash of an orphan for one of its own and end all sessions.
+keep_pgbouncer() {
+    while :; do
+        rm -f /cluster/run/pgbouncer.pid # of one that was killed: the number may be another process's now
+        $as /usr/sbin/pgbouncer -q /cluster/run/pgbouncer.ini || true
+        sleep 1
+    done
 }
 if [ "${1-}" = pools ]; then
-    pools
+    install_pools
+    # One that does not run now starts with what was installed.
+    kill -HUP "$(cat /cluster/run/pgbouncer.pid 2>/dev/null)" 2>/dev/null || true
     exit
 fi
 
@@ -33,6 +43,6 @@ if [ ! -f "$data/localcloud-ready" ]; then
     touch "$data/localcloud-ready"
     chown postgres: "$data/localcloud-ready"
 fi
-rm -f /cluster/run/pgbouncer.pid # of the time before a restart: the number may be another process's now
-pools
+install_pools
+keep_pgbouncer &
 exec $as "$bin/postgres" -D "$data" -c config_file=/cluster/run/postgresql.conf
