@@ -14,12 +14,11 @@ description:
   - Makes all resources of an environment as declared, those that do not depend on each other at the same time.
   - Resources refer to each other by name, so that the order follows from the data.
   - Wrong data, unknown regions, sizes and images, and names that do not exist are refused before anything is changed.
-  - Prints the plan before it changes something, and what it waits for while it waits.
-  - Droplets, database clusters and volumes get the tag C(flowdose-ENVIRONMENT). Those that carry it but are not declared
-    are reported as V(unmanaged), and left alone.
+  - Prints the plan before it changes something, unless O(expect_plan) says that it was seen; and what it waits for.
+  - Droplets, database clusters and volumes get the tag C(flowdose-ENVIRONMENT). Those that carry it and are not
+    declared are reported as V(unmanaged), and left alone.
   - It is an action plugin and runs on the controller, whatever the host; variables of a task's C(environment)
-    keyword do
-    not reach it.
+    keyword do not reach it.
 extends_documentation_fragment:
   - flowdose.infra.attributes
   - flowdose.infra.attributes.action_group
