@@ -97,6 +97,20 @@ def test_a_name_outside_the_zone(site: Site) -> None:
     assert "admin.flowdose.xyz of" not in message
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("flowdose_backend_env_extra", "hunter\\$2", "a backslash directly before a dollar sign"),
+        ("flowdose_storefront_env_extra", "hunter'`\"#", "no quoting of an environment file can carry"),
+        ("flowdose_storefront_env_extra", 1.10, "expected text, an integer or a boolean, not a float"),
+    ],
+)
+def test_a_value_that_no_environment_file_can_carry(site: Site, variable: str, value: Any, said: str) -> None:
+    message = site(**{variable: {"KNOWN_LATER": "{{ flowdose_postgresql.id }}", "MY_VALUE": value}})
+    assert f"MY_VALUE: {said}" in message
+    assert "hunter" not in message
+
+
 def test_a_droplet_name_used_twice(site: Site) -> None:
     droplet = {"name": "backend-staging", "region": "fra1", "size": "s-2vcpu-4gb", "image": "debian-13-x64"}
     message = site(flowdose_droplets=[droplet, droplet])
