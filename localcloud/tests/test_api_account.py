@@ -167,6 +167,8 @@ def test_spaces_key_grants(api: Api) -> None:
     mixed = [{"bucket": "", "permission": "fullaccess"}, {"bucket": "b", "permission": "read"}]
     assert "cannot mix" in api.refused("POST", "/v2/spaces/keys", {"name": "a", "grants": mixed}, status=400)
     api.refused("POST", "/v2/spaces/keys", {"name": "a", "grants": mixed[:1] + mixed[:1]} | {"name": ""}, status=400)
+    without = {"name": "a", "grants": [{"permission": "fullaccess"}]}
+    assert "needs a bucket" in api.refused("POST", "/v2/spaces/keys", without, status=400)
     key = api("POST", "/v2/spaces/keys", {"name": "a", "grants": mixed[1:]}, status=201)["key"]
     path = f"/v2/spaces/keys/{key['access_key']}"
     api.refused("PUT", path, {"name": "a", "grants": mixed[:1]}, status=400)

@@ -70,6 +70,8 @@ def test_options_tell_what_creation_takes(api: Api) -> None:
         ({"rules": [{"type": "droplet", "value": "7"}]}, "does not exist"),
         ({"rules": [{"type": "tag", "value": "x"}]}, "does not exist"),
         ({"rules": [{"type": "host", "value": "x"}]}, "none of ip_addr"),
+        ({"tags": ["new"], "autoscale": {"storage": {"enabled": True}}}, "threshold_percent is required"),
+        ({"tags": ["new"], "do_settings": {"service_cnames": ["db"]}}, "not a host name"),
     ],
 )
 def test_bad_creation(api: Api, change: dict[str, Any], message: str) -> None:
@@ -77,6 +79,7 @@ def test_bad_creation(api: Api, change: dict[str, Any], message: str) -> None:
     body = {"name": "db-2", "engine": "pg", "region": "fra1", "size": "db-s-1vcpu-1gb", "num_nodes": 1, **change}
     assert message in api.refused("POST", "/v2/databases", body, status=422)
     assert len(api("GET", "/v2/databases")["databases"]) == 1
+    assert api("GET", "/v2/tags")["tags"] == []
 
 
 def test_authority_is_the_accounts(api: Api) -> None:

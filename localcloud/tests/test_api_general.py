@@ -123,8 +123,8 @@ def test_wrong_types_and_broken_json(api: Api) -> None:
     assert "size must be string" in api.refused("POST", "/v2/droplets", {"name": "a", "size": 7}, status=422)
     assert "tags must be an array" in api.refused("POST", "/v2/droplets", {"tags": "a"}, status=422)
     assert "monitoring must be boolean" in api.refused("POST", "/v2/droplets", {"monitoring": 1}, status=422)
-    response = api.send("POST", "/v2/vpcs", data="{")
-    assert response.status_code == 400
+    for data in ("{", '{"value": NaN}'):
+        assert api.send("POST", "/v2/vpcs", data=data).status_code == 400
 
 
 def test_unknown_path_is_noted(api: Api, cloud: RunningCloud) -> None:

@@ -283,7 +283,7 @@ class Server:
         if len(exchange.raw_body) > MAX_BODY:
             raise ApiError(413, "request_entity_too_large", "Request body is too large")
         try:
-            exchange.body = json.loads(exchange.raw_body)
+            exchange.body = json.loads(exchange.raw_body, parse_constant=_refuse_constant)
         except ValueError:
             raise bad_request("Request body is not valid JSON") from None
 
@@ -478,6 +478,11 @@ _ERROR_IDS = {
     422: "unprocessable_entity",
     503: "service_unavailable",
 }
+
+
+def _refuse_constant(name: str) -> None:
+    """NaN and Infinity, which Python takes for JSON."""
+    raise ValueError(f"{name} is not JSON")
 
 
 def _bearer(headers: Mapping[str, str]) -> str | None:

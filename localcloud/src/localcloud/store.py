@@ -58,7 +58,8 @@ class Store:
             if loaded.get("format") != FORMAT:
                 written = loaded.get("format")
                 raise ValueError(
-                    f"{path} is of another version of localcloud (format {written}): `localcloud down` removes it"
+                    f"{path} is of another version of localcloud (format {written}): `localcloud down` removes it with "
+                    "all that is in that cloud, and the next start begins anew"
                 )
             self.state.update(loaded)
 

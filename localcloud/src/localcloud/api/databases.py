@@ -209,6 +209,8 @@ def create_cluster(call: Call) -> Answer:
         if body["project_id"] not in cloud.state["projects"]:
             raise not_found("project not found")
         find_project(cloud, body["project_id"])
+    autoscale = _autoscale(engine.slug, body.get("autoscale", {}))
+    do_settings = _do_settings(body.get("do_settings", {}))
     id = str(uuid.uuid4())
     tags = ensure_tags(cloud, body.get("tags", []))  # before the rules, which may name them
     rules = _rules(call, id, body.get("rules", []))
@@ -238,8 +240,8 @@ def create_cluster(call: Call) -> Answer:
         "public_ip": public_ip,
         "private_ip": private_ip,
         "pools": {},
-        "autoscale": _autoscale(engine.slug, body.get("autoscale", {})),
-        "do_settings": _do_settings(body.get("do_settings", {})),
+        "autoscale": autoscale,
+        "do_settings": do_settings,
         "events": [],
     }
     cloud.state["databases"][id] = cluster

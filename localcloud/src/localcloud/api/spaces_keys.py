@@ -32,7 +32,9 @@ def _render(key: dict[str, Any]) -> dict[str, Any]:
 def _grants(call: Call) -> list[dict[str, str]]:
     grants: list[dict[str, str]] = call.body.get("grants", [])
     for grant in grants:
-        permission, bucket = grant.get("permission", ""), grant.get("bucket", "")
+        if "bucket" not in grant:
+            raise bad_request("each grant needs a bucket, be it '' for all")
+        permission, bucket = grant.get("permission", ""), grant["bucket"]
         if permission not in _PERMISSIONS:
             raise bad_request(f"permission '{permission}' is invalid: {', '.join(_PERMISSIONS)}")
         if (permission == "fullaccess") != (bucket == ""):
