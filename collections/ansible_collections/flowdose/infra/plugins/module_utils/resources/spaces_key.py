@@ -79,7 +79,7 @@ class SpacesKey(Resource):
         for other in others:
             if isinstance(other, SpacesBucket) and other.name in limited and other.desired.get("policy"):
                 raise CloudError(f"it is limited to bucket {other.name}, which has a policy", hint=EXCLUSIVE)
-            if isinstance(other, SpacesKey) and other is not self and other.file == self.file is not None:
+            if isinstance(other, SpacesKey) and other is not self and self.file and other.file == self.file:
                 raise CloudError(f"its secret_file is also that of key {other.name}")
 
     @classmethod

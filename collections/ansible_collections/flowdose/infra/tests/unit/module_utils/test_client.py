@@ -164,7 +164,7 @@ def test_so_many_requests_at_a_time(account: Any, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(RequestsTransport, "send", counted)
     account.server.fault("GET /v2/regions", delay=0.02, count=12)
     client = account.client()
-    threads = [threading.Thread(target=client.call, args=("list the regions", "regions.list")) for _ in range(12)]
+    threads = [threading.Thread(target=client.call, args=("list the regions", "regions.list")) for number in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -183,7 +183,8 @@ class TestWhy:
 
     def test_a_file_that_cannot_be_written_is_said_and_no_failure(self, planned: Any, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
-        stack, _ = planned(lambda data: data.update(droplets=[], domain_records=[]), applied_file=f"{tmp_path}/file/in")
+        data = {"droplets": [], "domain_records": []}
+        stack, _plan = planned(lambda given: given.update(data), applied_file=f"{tmp_path}/file/in")
         said: list[str] = []
         stack.apply(said.append)
         assert any("file/in cannot be written: " in line for line in said)
