@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -13,7 +12,7 @@ from typing import Any, ClassVar
 from ..client import CloudError
 from ..resource import NONE, Change, Cloud, Facts, Resource
 from .droplet import Droplet, normalise_tags
-from .load_balancer import LoadBalancer
+from .load_balancer import LoadBalancer, normalise_address, shown_address
 
 RULE_OPTIONS: dict[str, Any] = {
     "protocol": {"type": "str", "choices": ["tcp", "udp", "icmp"], "default": "tcp"},
@@ -159,7 +158,7 @@ def flatten_rule(rule: dict[str, Any], peers: dict[str, Any]) -> dict[str, Any]:
     found = {
         "protocol": rule["protocol"],
         "ports": normalise_ports(rule["protocol"], rule.get("ports") or "all"),
-        "addresses": sorted(_shown_address(address) for address in peers.get("addresses") or []),
+        "addresses": sorted(shown_address(address) for address in peers.get("addresses") or []),
         "tags": sorted(peers.get("tags") or []),
         "droplets": sorted(str(id) for id in peers.get("droplet_ids") or []),
         "load_balancers": sorted(peers.get("load_balancer_uids") or []),
@@ -176,7 +175,7 @@ def normalise_rule(rule: dict[str, Any]) -> dict[str, Any]:
         raise CloudError(f"ports {ports!r} is neither a port, nor a range such as 8000-9000, nor all")
     peers = {key: sorted(set(rule[key])) for key in ("tags", "droplets", "load_balancers")}
     peers["tags"] = normalise_tags(peers["tags"])
-    addresses = sorted({_normalise_address(address) for address in rule["addresses"]})
+    addresses = sorted({normalise_address(address) for address in rule["addresses"]})
     if not (addresses or any(peers.values())):
         raise CloudError(
             f"the rule for {protocol} {ports} names neither addresses nor tags nor droplets nor load_balancers"
@@ -187,20 +186,3 @@ def normalise_rule(rule: dict[str, Any]) -> dict[str, Any]:
 def normalise_ports(protocol: str, ports: str) -> str:
     # "0" is how some answers spell all ports; icmp has none.
     return "all" if protocol == "icmp" or ports in ("0", "1-65535") else ports
-
-
-def _normalise_address(address: str) -> str:
-    """Networks as networks, single addresses without /32."""
-    try:
-        network = ipaddress.ip_network(address)
-    except ValueError as error:
-        raise CloudError(f"address {address!r}: {error}") from None
-    return str(network.network_address) if network.num_addresses == 1 else str(network)
-
-
-def _shown_address(address: str) -> str:
-    """In that form what the API has; as it is if it could not be declared: it may be somebody else's."""
-    try:
-        return _normalise_address(address)
-    except CloudError:
-        return address

@@ -135,7 +135,10 @@ class LoadBalancer(Resource):
             check_sticky_sessions(desired["sticky_sessions"])
         if "firewall" in desired:
             sources = desired["firewall"]
-            desired["firewall"] = {key: sorted({normalise_source(s) for s in sources[key]}) for key in FIREWALL_OPTIONS}
+            desired["firewall"] = {
+                key: sorted({normalise_address(source, "firewall: address") for source in sources[key]})
+                for key in FIREWALL_OPTIONS
+            }
         if "forwarding_rules" in desired:
             check_rules(desired["forwarding_rules"], desired.get("type"))
             desired["forwarding_rules"] = normalise_rules(desired["forwarding_rules"])
@@ -160,7 +163,13 @@ class LoadBalancer(Resource):
             **{key: raw.get(key) for key in FIXED},
             **{key: raw.get(key) for key in SETTINGS},
             **{key: dict(raw.get(key) or {}) for key in ("health_check", "sticky_sessions")},
-            "firewall": {key: sorted(map(shown_source, firewall.get(key) or [])) for key in FIREWALL_OPTIONS},
+            "firewall": {
+                key: sorted(
+                    shown_address(source.removeprefix("ip:").removeprefix("cidr:"))
+                    for source in firewall.get(key) or []
+                )
+                for key in FIREWALL_OPTIONS
+            },
             # ids of certificates here; `details` puts the names in their place
             "forwarding_rules": normalise_rules(
                 [{**rule, "certificate": rule.get("certificate_id")} for rule in raw.get("forwarding_rules") or []]
@@ -371,19 +380,18 @@ def normalise_rules(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(found, key=lambda rule: (rule["entry_port"], rule["entry_protocol"]))
 
 
-def normalise_source(source: str) -> str:
+def normalise_address(address: str, place: str = "address") -> str:
     """Networks as networks, single addresses without /32."""
     try:
-        network = ipaddress.ip_network(source)
+        network = ipaddress.ip_network(address)
     except ValueError as error:
-        raise CloudError(f"firewall: {source!r}: {error}") from None
+        raise CloudError(f"{place} {address!r}: {error}") from None
     return str(network.network_address) if network.num_addresses == 1 else str(network)
 
 
-def shown_source(source: str) -> str:
-    """In that form what the API has, which puts ip: or cidr: before it; as it is if it could not be declared."""
-    text = source.removeprefix("ip:").removeprefix("cidr:")
+def shown_address(address: str) -> str:
+    """In that form what the API has; as it is if it could not be declared: it may be somebody else's."""
     try:
-        return normalise_source(text)
+        return normalise_address(address)
     except CloudError:
-        return text
+        return address

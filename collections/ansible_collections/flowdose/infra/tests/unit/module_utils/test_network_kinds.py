@@ -179,7 +179,7 @@ class TestLoadBalancer:
             ({"health_check": {"protocol": "tcp", "path": "/"}}, "path goes with protocol http or https"),
             ({"sticky_sessions": {"type": "cookies"}}, "need cookie_name and cookie_ttl_seconds"),
             ({"sticky_sessions": {"type": "none", "cookie_name": "LB"}}, "type none take neither"),
-            ({"firewall": {"allow": ["office"]}}, "firewall: 'office'"),
+            ({"firewall": {"allow": ["office"]}}, "firewall: address 'office'"),
         ],
     )
     def test_wrong_data(self, account: Any, change: dict[str, Any], message: str) -> None:
