@@ -388,7 +388,7 @@ class _Pipeline:
             failure = self._refused(response, method)
             failure.repeated = repeated
             if failure.status == 429:
-                # Not processed, so safe for every method. Attempts are not counted, only the time that goes by.
+                # Not processed, so safe for every method. How often does not matter, only the time that goes by.
                 delay = retry_after(response.headers)
                 if delay is None:
                     delay = backoff(attempt)
