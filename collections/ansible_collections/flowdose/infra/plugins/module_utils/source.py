@@ -20,13 +20,12 @@ import os
 import re
 import shutil
 import stat
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 # What builds leave behind and what belongs to one machine. Tracked files are taken whatever their name.
@@ -48,7 +47,9 @@ YARN_CLASSIC = "1.22.22"
 
 ID_LENGTH = 12
 
-HOOK_VARIABLES = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY"}
+HOOK_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
+
+RunCommand = Callable[..., tuple[int, Any, Any]]  # AnsibleModule.run_command
 
 
 class SourceError(Exception):
@@ -81,20 +82,22 @@ class Tree:
 
 
 @contextlib.contextmanager
-def read_source(source: str, ref: str | None, subfolder: str, cache: Path) -> Iterator[Tree]:
+def read_source(run_command: RunCommand, source: str, ref: str | None, subfolder: str, cache: Path) -> Iterator[Tree]:
     """Yield the tree of `source`, whose files can be read until the context ends.
 
     `source` is a folder, taken as it stands without the ignored files, or with `ref` (or bare) a git repository; else
     an address that git understands. `ref` is a branch, a tag or a commit; without one it is the remote's HEAD.
+    `run_command` is the module's.
     """
+    git = Git(run_command)
     parts = [part for part in subfolder.split("/") if part not in ("", ".")]
     if ".." in parts or subfolder.startswith("/"):
         raise SourceError(f"subfolder must be a path inside the source, not {subfolder!r}")
     subfolder = "/".join(parts)
     if is_address(source):
         address = Address.parse(source)
-        repository = _fetch(address, ref, cache)
-        with _tree_of_commit(repository, address.shown, ref or "refs/remotes/origin/HEAD", subfolder) as tree:
+        repository = _fetch(git, address, ref, cache)
+        with _tree_of_commit(git, repository, address.shown, ref or "refs/remotes/origin/HEAD", subfolder) as tree:
             yield tree
         return
     folder = Path(source).expanduser().absolute()
@@ -102,10 +105,10 @@ def read_source(source: str, ref: str | None, subfolder: str, cache: Path) -> It
         raise SourceError(f"the source {folder} is no folder on the controller, nor the address of a git repository")
     bare = (folder / "HEAD").is_file() and (folder / "objects").is_dir()
     if ref or bare:
-        with _tree_of_commit(folder, str(folder), ref or "HEAD", subfolder) as tree:
+        with _tree_of_commit(git, folder, str(folder), ref or "HEAD", subfolder) as tree:
             yield tree
     else:
-        yield _tree_of_folder(folder, subfolder)
+        yield _tree_of_folder(git, folder, subfolder)
 
 
 def is_address(source: str) -> bool:
@@ -143,48 +146,61 @@ def secrets_in(source: str) -> set[str]:
     return {secret, unquote(secret)} - {""}
 
 
-def git(
-    arguments: list[str], repository: Path, address: Address | None = None, output: int | IO[bytes] = subprocess.PIPE
-) -> subprocess.CompletedProcess[bytes]:
-    """Run git without a prompt; the result's status is the caller's to look at.
+@dataclass(frozen=True)
+class Answer:
+    """How a git command ended."""
 
-    Configuration and credentials travel in the environment, where `ps` does not show them.
-    """
-    settings = {
-        # Whose folder it is does not matter for reading it; the programs that its configuration could name are off.
-        "safe.directory": "*",
-        "core.fsmonitor": "false",
-        "core.hooksPath": os.devnull,
-        # Give up on a transfer that stands still for half a minute.
-        "http.lowSpeedLimit": "1000",
-        "http.lowSpeedTime": "30",
-    }
-    # Inside a hook, git's own variables name the repository of the hook.
-    inherited = {name: value for name, value in os.environ.items() if name not in HOOK_VARIABLES}
-    environment = inherited | {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    environment.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=15")
-    if address and address.user:
-        environment |= {"FLOWDOSE_GIT_USER": address.user, "FLOWDOSE_GIT_PASSWORD": address.password}
-        helper = 'printf "username=%s\\npassword=%s\\n" "$FLOWDOSE_GIT_USER" "$FLOWDOSE_GIT_PASSWORD"'
-        settings["credential.helper"] = f"!f() {{ {helper}; }}; f"
-    first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)  # after those of the caller
-    for number, (key, value) in enumerate(settings.items(), first):
-        environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    environment["GIT_CONFIG_COUNT"] = str(first + len(settings))
-    try:
-        return subprocess.run(
-            ["git", "-C", str(repository), *arguments],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.PIPE,
-            check=False,
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+
+
+@dataclass(frozen=True)
+class Git:
+    """git, run by the module's `run_command`."""
+
+    run_command: RunCommand
+
+    def __call__(self, arguments: list[str], repository: Path, address: Address | None = None) -> Answer:
+        """Run git in `repository`. A command that fails is an answer too.
+
+        Configuration and credentials travel in the environment, where `ps` does not show them.
+        """
+        if shutil.which("git") is None:
+            raise SourceError("git is not installed on the controller (Debian: apt-get install git)")
+        settings = {
+            # Whose folder it is does not matter for reading it; the programs that its configuration could name are off.
+            "safe.directory": "*",
+            "core.fsmonitor": "false",
+            "core.hooksPath": os.devnull,
+            # Give up on a transfer that stands still for half a minute.
+            "http.lowSpeedLimit": "1000",
+            "http.lowSpeedTime": "30",
+        }
+        environment = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+        if "GIT_SSH_COMMAND" not in os.environ:
+            environment["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes -o ConnectTimeout=15"
+        if address and address.user:
+            environment |= {"FLOWDOSE_GIT_USER": address.user, "FLOWDOSE_GIT_PASSWORD": address.password}
+            helper = 'printf "username=%s\\npassword=%s\\n" "$FLOWDOSE_GIT_USER" "$FLOWDOSE_GIT_PASSWORD"'
+            settings["credential.helper"] = f"!f() {{ {helper}; }}; f"
+        first = int(os.environ.get("GIT_CONFIG_COUNT") or 0)  # after those of the caller
+        for number, (key, value) in enumerate(settings.items(), first):
+            environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        environment["GIT_CONFIG_COUNT"] = str(first + len(settings))
+        # Inside a hook, git's own variables name the repository of the hook.
+        without = [f"--unset={name}" for name in HOOK_VARIABLES]
+        return Answer(
+            *self.run_command(
+                ["env", *without, "git", "-C", str(repository), *arguments],
+                environ_update=environment,
+                encoding=None,
+                expand_user_and_vars=False,
+            )
         )
-    except FileNotFoundError:
-        raise SourceError("git is not installed on the controller (Debian: apt-get install git)") from None
 
 
-def _fetch(address: Address, ref: str | None, cache: Path) -> Path:
+def _fetch(git: Git, address: Address, ref: str | None, cache: Path) -> Path:
     """Bring the cached copy of a repository up to date; a commit that is there already needs no network."""
     repository = cache / "git" / f"{hashlib.sha256(address.shown.encode()).hexdigest()[:16]}.git"
     repository.mkdir(parents=True, exist_ok=True)
@@ -204,7 +220,7 @@ def _fetch(address: Address, ref: str | None, cache: Path) -> Path:
     return repository
 
 
-def _succeed(result: subprocess.CompletedProcess[bytes], attempt: str) -> bytes:
+def _succeed(result: Answer, attempt: str) -> bytes:
     if result.returncode != 0:
         reason = result.stderr.decode(errors="replace").strip() or f"git ended with status {result.returncode}"
         raise SourceError(f"could not {attempt}: {reason}")
@@ -212,18 +228,18 @@ def _succeed(result: subprocess.CompletedProcess[bytes], attempt: str) -> bytes:
 
 
 @contextlib.contextmanager
-def _tree_of_commit(repository: Path, origin: str, ref: str, subfolder: str) -> Iterator[Tree]:
-    commit = _resolve(repository, origin, ref)
+def _tree_of_commit(git: Git, repository: Path, origin: str, ref: str, subfolder: str) -> Iterator[Tree]:
+    commit = _resolve(git, repository, origin, ref)
     shown_commit = f"{origin} at {commit[:ID_LENGTH]}"
     subject = _succeed(git(["log", "-1", "--format=%s", commit], repository), f"read {shown_commit}")
     if subfolder and git(["cat-file", "-e", f"{commit}:{subfolder}/"], repository).returncode != 0:
         raise SourceError(f"{shown_commit} has no folder {subfolder!r}")
     top = _succeed(git(["ls-tree", "--name-only", "-z", commit], repository), f"list {shown_commit}")
-    with tempfile.TemporaryFile() as file:
+    with tempfile.NamedTemporaryFile() as file:
         treeish = f"{commit}:{subfolder}" if subfolder else commit
-        _succeed(git(["archive", "--format=tar", treeish], repository, output=file), f"archive {shown_commit}")
-        file.seek(0)
-        with tarfile.open(fileobj=file) as archive:
+        written = ["archive", "--format=tar", f"--output={file.name}", treeish]
+        _succeed(git(written, repository), f"archive {shown_commit}")
+        with tarfile.open(file.name) as archive:
             files = {}
             for member in archive.getmembers():
                 if member.isfile():
@@ -248,7 +264,7 @@ def _reader(archive: tarfile.TarFile, member: tarfile.TarInfo) -> Callable[[], b
     return read
 
 
-def _resolve(repository: Path, origin: str, ref: str) -> str:
+def _resolve(git: Git, repository: Path, origin: str, ref: str) -> str:
     """The commit that a branch, a tag or a commit names; a branch goes before a tag of the same name."""
     names = [f"refs/heads/{ref}", f"refs/tags/{ref}"]
     if ref == "HEAD" or ref.startswith("refs/"):
@@ -268,12 +284,12 @@ def _resolve(repository: Path, origin: str, ref: str) -> str:
     raise SourceError(f"{origin} has no branch, tag or commit {ref!r}; it has: {some or 'nothing yet'}")
 
 
-def _tree_of_folder(folder: Path, subfolder: str) -> Tree:
+def _tree_of_folder(git: Git, folder: Path, subfolder: str) -> Tree:
     top = folder / subfolder
     if not top.is_dir():
         raise SourceError(f"the source {folder} has no folder {subfolder!r}")
     files: dict[str, File] = {}
-    for name in _names(top):
+    for name in _names(git, top):
         path = top / name
         if path.is_symlink():
             files[name] = File(False, bytes, os.readlink(path))
@@ -283,9 +299,9 @@ def _tree_of_folder(folder: Path, subfolder: str) -> Tree:
     return Tree(kind="folder", files=files, origin=str(top), parent_names=parents)
 
 
-def _names(top: Path) -> Iterator[str]:
+def _names(git: Git, top: Path) -> Iterator[str]:
     """The files below `top`: in a git work tree the tracked ones and those not ignored, else all but builds' own."""
-    if not _in_work_tree(top):
+    if not _in_work_tree(git, top):
         yield from _walk(top, "")
         return
     for option in (["--cached"], ["--others", "--exclude-standard"]):
@@ -300,7 +316,7 @@ def _names(top: Path) -> Iterator[str]:
                 yield name
 
 
-def _in_work_tree(top: Path) -> bool:
+def _in_work_tree(git: Git, top: Path) -> bool:
     if shutil.which("git") is None:
         return False
     inside = git(["rev-parse", "--is-inside-work-tree"], top)

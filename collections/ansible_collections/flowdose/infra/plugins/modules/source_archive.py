@@ -142,7 +142,8 @@ def main() -> None:
     module.no_log_values |= secrets_in(options["source"])
     cache = Path(options["dest"]).absolute()
     try:
-        with read_source(options["source"], options["ref"] or None, options["subfolder"], cache) as tree:
+        ref = options["ref"] or None
+        with read_source(module.run_command, options["source"], ref, options["subfolder"], cache) as tree:
             facts = inspect(tree, options["package_manager"])
             identity, archive = write_archive(tree, cache)
             module.exit_json(

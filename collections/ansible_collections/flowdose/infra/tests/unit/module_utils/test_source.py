@@ -77,8 +77,14 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
+def run_command(arguments: list[str], environ_update: dict[str, str], **_options: object) -> tuple[int, bytes, bytes]:
+    """As AnsibleModule's."""
+    done = subprocess.run(arguments, env=os.environ | environ_update, capture_output=True, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
 def archive(source: str | Path, cache: Path, ref: str | None = None, subfolder: str = "") -> tuple[str, Path]:
-    with read_source(str(source), ref, subfolder, cache) as tree:
+    with read_source(run_command, str(source), ref, subfolder, cache) as tree:
         inspect(tree)
         return write_archive(tree, cache)
 
@@ -163,7 +169,7 @@ def test_remote_repository_is_fetched_and_followed(repository: Path, tmp_path: P
     assert first == old[:12]
     assert archive(url, cache, "main", "backend")[0] == new[:12]
     assert archive(url, cache, "v1", "backend")[0] == old[:12]
-    with read_source(url, new[:10], "backend", cache) as tree:
+    with read_source(run_command, url, new[:10], "backend", cache) as tree:
         assert (tree.commit, tree.subject, tree.kind) == (new, "Second", "git")
     # A commit in the cache needs the repository no more.
     repository.rename(tmp_path / "gone")
@@ -231,7 +237,7 @@ def test_folder_that_is_no_repository(app: Path, tmp_path: Path) -> None:
 )
 def test_package_manager(tmp_path: Path, files: dict[str, str], manager: dict[str, str | None], lockfile: str) -> None:
     folder = write(tmp_path / "app", {"package.json": '{"engines": {"node": ">=20"}}'} | files)
-    with read_source(str(folder), None, "", tmp_path) as tree:
+    with read_source(run_command, str(folder), None, "", tmp_path) as tree:
         facts = inspect(tree)
     assert facts["package_manager"] == manager
     assert isinstance(facts["lockfile"], dict)
@@ -257,13 +263,13 @@ def test_package_manager(tmp_path: Path, files: dict[str, str], manager: dict[st
 )
 def test_refused_lockfiles(tmp_path: Path, files: dict[str, str], message: str) -> None:
     folder = write(tmp_path / "app", {"package.json": "{}"} | files)
-    with pytest.raises(SourceError, match=message), read_source(str(folder), None, "", tmp_path) as tree:
+    with pytest.raises(SourceError, match=message), read_source(run_command, str(folder), None, "", tmp_path) as tree:
         inspect(tree)
 
 
 def test_package_manager_option_decides(tmp_path: Path) -> None:
     folder = write(tmp_path / "app", {"package.json": "{}", "yarn.lock": CLASSIC, "package-lock.json": "{}"})
-    with read_source(str(folder), None, "", tmp_path) as tree:
+    with read_source(run_command, str(folder), None, "", tmp_path) as tree:
         assert inspect(tree, "npm@11.6.0")["package_manager"] == {"name": "npm", "version": "11.6.0"}
 
 
@@ -272,7 +278,7 @@ def test_what_is_asked_for_counts_beside_the_lockfile(tmp_path: Path) -> None:
 
     def digest(package: str) -> object:
         folder = write(tmp_path / "app", {"package.json": package, "yarn.lock": CLASSIC})
-        with read_source(str(folder), None, "", tmp_path) as tree:
+        with read_source(run_command, str(folder), None, "", tmp_path) as tree:
             return inspect(tree)["dependencies"]
 
     first = digest('{"version": "1.0.0", "dependencies": {"next": "15.3.1"}, "scripts": {}}')
@@ -285,7 +291,7 @@ def test_workspace_is_named(tmp_path: Path) -> None:
     write(tmp_path / "shop", {"pnpm-lock.yaml": "", "apps/backend/package.json": "{}"})
     with (
         pytest.raises(SourceError, match=r"pnpm-lock.yaml lies above it"),
-        read_source(str(tmp_path / "shop"), None, "apps/backend", tmp_path) as tree,
+        read_source(run_command, str(tmp_path / "shop"), None, "apps/backend", tmp_path) as tree,
     ):
         inspect(tree)
 
