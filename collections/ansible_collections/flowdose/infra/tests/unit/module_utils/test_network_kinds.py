@@ -332,6 +332,28 @@ class TestReservedIp:
         assert [(c.key, c.before, c.after) for c in moved.entry.changes] == [("droplet", "one", "two")]
         assert [facts["droplet"] for facts in account.cloud().all(ReservedIp)] == ["two"]
 
+    def test_a_move_that_ends_in_an_error_is_not_waited_for(
+        self, account: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The droplet that it was to move to goes meanwhile."""
+        ip = account.converge(ReservedIp, droplet="one").result()["ip"]
+        two = account.cloud().require(Droplet, "two")["id"]
+        call = Client.call
+
+        def gone(client: Client, attempted: str, operation: str, *args: Any, **kwargs: Any) -> Any:
+            answer = call(client, attempted, operation, *args, **kwargs)
+            if operation == "reserved_ips_actions.post":
+                account.server.state["droplets"].pop(str(two))
+            return answer
+
+        monkeypatch.setattr(Client, "call", gone)
+        moving = account.resource(ReservedIp, ip=ip, droplet="two")
+        moving.plan()
+        start = account.server.clock.now()
+        with pytest.raises(CloudError, match="the action ended with status errored"):
+            moving.apply()
+        assert account.server.clock.now() - start < 120
+
     def test_a_new_droplet_of_the_old_name_gets_the_address_that_is_named(self, account: Any) -> None:
         ip = account.converge(ReservedIp, droplet="one").result()["ip"]
         account.converge(Droplet, name="one", state="absent")

@@ -20,6 +20,7 @@ from ansible_collections.flowdose.infra.plugins.module_utils.resources.droplet i
 from ansible_collections.flowdose.infra.plugins.module_utils.resources.firewall import Firewall
 from ansible_collections.flowdose.infra.plugins.module_utils.resources.project import Project
 from ansible_collections.flowdose.infra.plugins.module_utils.resources.ssh_key import SshKey
+from ansible_collections.flowdose.infra.plugins.module_utils.resources.tag import Tag
 from ansible_collections.flowdose.infra.plugins.module_utils.resources.vpc import Vpc
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGfQ2Cz1Hf1mZpZ1m8q0b8m9w5u8WmYkq5Qh1f5m3e5L"
@@ -56,6 +57,14 @@ LIFE: list[tuple[type[Resource], dict[str, Any], dict[str, Any]]] = [
         {"environment": "Production", "description": "shop", "purpose": "Something rare"},
     ),
 ]
+
+
+@pytest.mark.parametrize(("kind", "name"), [(Domain, "example.test"), (Tag, "web")])
+def test_what_is_read_alone_is_what_the_list_says(account: Any, kind: type[Resource], name: str) -> None:
+    resource = account.converge(kind, name=name)
+    raw = resource.read(resource.existing)
+    assert raw is not None
+    assert kind.flatten(raw) == account.cloud().require(kind, name)
 
 
 @pytest.mark.parametrize(("kind", "first", "change"), LIFE)
