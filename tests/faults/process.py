@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import time
 from typing import Any
@@ -27,8 +26,6 @@ def no_spaces() -> Any:
 
 def main() -> None:
     endpoint, ca_file, speed, data = sys.argv[1:]
-    # What a shell runs in the background ignores it, and hands that on to all that it starts.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def sleep(seconds: float) -> None:
         time.sleep(seconds / float(speed))

@@ -34,11 +34,17 @@ MANY = [{**DROPLET, "name": f"web-{number}"} for number in range(200)]
 PROMPTLY = 5.0  # seconds, on a busy machine
 
 
+def heed_interrupts() -> None:
+    """What a shell runs in the background ignores them, and hands that on to all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def process(server: RunningCloud, data: dict[str, Any], speed: float) -> Iterator[subprocess.Popen[bytes]]:
     started = subprocess.Popen(
         [sys.executable, "-m", "faults.process", server.endpoint, str(server.ca_file), str(speed), json.dumps(data)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "DIGITALOCEAN_TOKEN": server.token},
+        preexec_fn=heed_interrupts,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -131,6 +137,7 @@ def test_ansible_is_interrupted(end: signal.Signals, tmp_path: Path) -> None:
             command,
             cwd=ROOT,
             env=shell,
+            preexec_fn=heed_interrupts,
             start_new_session=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
