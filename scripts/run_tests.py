@@ -159,7 +159,7 @@ PLAYED = Check(
     "bad input and what a person is told, every module's examples, no secret in anything written",
     pytest("-n", "auto", "-m", "not machines", *PLAYBOOKS),
 )
-BENCH = Check("bench", "what must be fast, with nothing beside it", pytest("-m", "not machines", "tests/bench"))
+BENCH = Check("bench", "what must be fast, with nothing beside it", pytest("-s", "-m", "not machines", "tests/bench"))
 SANITY = Check(
     "sanity",
     "ansible-test sanity on the collection, with each supported ansible-core",
