@@ -11,6 +11,7 @@ import http
 import json
 import logging
 import marshal
+import math
 import socket
 import ssl
 import struct
@@ -18,6 +19,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any
 
 from aiohttp import web
@@ -307,14 +309,21 @@ class Server:
             return status, HTML_GATEWAY_ERROR.format(status=status, reason=reason), headers
         if status == 429:
             error = ApiError(429, "too_many_requests", "API Rate limit exceeded.")
+            headers |= {"ratelimit-remaining": "0"}
             if fault.retry_after is not None:
-                headers |= {"retry-after": str(fault.retry_after), "ratelimit-remaining": "0"}
+                headers |= {"retry-after": str(fault.retry_after)}
+            else:  # the hour's limit, of which the oldest request is about to expire
+                headers |= {"ratelimit-reset": str(math.ceil(self.cloud.clock.limits_now()) + 1)}
         else:
             error = ApiError(status, _ERROR_IDS.get(status, "server_error"), fault.message or "Server Error")
         return status, error.body(exchange.request_id), headers
 
     def _headers(self, exchange: Exchange, more: Mapping[str, str] | None = None) -> dict[str, str]:
-        headers = {"x-request-id": exchange.request_id}
+        # Of the clock that `ratelimit-reset` is told by.
+        headers = {
+            "x-request-id": exchange.request_id,
+            "date": formatdate(self.cloud.clock.limits_now(), usegmt=True),
+        }
         if exchange.token in self._limits:
             headers |= self._limits[exchange.token].headers(self.cloud.clock.limits_now())
         return {**headers, **(more or {})}
