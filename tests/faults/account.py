@@ -40,6 +40,7 @@ VARIES = re.compile(
 )
 BOOKKEEPING = ("actions", "next_id", "next_address")  # of localcloud: no resources
 READS = ("GET", "HEAD")
+ATTEMPTS = 10  # to make runs come by calls that are made only when threads happen to
 SPACES = "S3"  # what a path of Spaces begins with here
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import pytest
 from ansible_collections.flowdose.infra.plugins.module_utils.client import CloudError
-from faults.account import FAULTS, Account, Call, Killed
+from faults.account import ATTEMPTS, FAULTS, Account, Call, Killed
 from faults.matrix import PAGE, applies, calls, documented, is_read, observed, render, survived
 
 # What is survived by sending a read again is so for all reads of one run.
@@ -21,7 +21,6 @@ CASES = [
     for name, fault in FAULTS.items()
     if applies(call, fault) and not (is_read(call) and name in TOGETHER)
 ]
-ATTEMPTS = 10  # to make runs come by calls that are made only when threads happen to
 
 
 @pytest.mark.faults
