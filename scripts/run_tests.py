@@ -6,6 +6,7 @@
     python scripts/run_tests.py lint | quick | full | molecule
 
 A stage that fails does not keep the next ones from running, unless they need what it made; the exit status is 1 then.
+What needs no machines runs beside what mostly waits for machines; what measures time runs alone.
 localcloud is stopped at the end of `full` and `molecule`, whatever happened.
 """
 
@@ -14,13 +15,15 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stages import ROOT, StageFailed, main, run, say, stage, tool
+from stages import ROOT, StageFailed, end_all, lane, main, run, say, stage, tool
 
 PLUGINS = "collections/ansible_collections/flowdose/infra/plugins"
 
@@ -152,7 +155,7 @@ QUICK = Check(
 FAULTS = Check(
     "faults",
     "every call of a fresh run, struck by every fault: docs/crash-recovery.md",
-    pytest("-n", "auto", "-m", "faults", "tests/faults"),
+    pytest("-n", "auto", "--dist", "worksteal", "-m", "faults", "tests/faults"),
 )
 PLAYED = Check(
     "playbooks",
@@ -191,16 +194,22 @@ MOLECULE = Check(
         # It remembers droplets of an earlier cloud, and would make none in this one.
         [tool("molecule"), "reset"],
         [tool("molecule"), "test", "--all"],
+        [tool("localcloud"), "down"],
         timeout=2400,
     ),
     needs=["clean start"],
 )
 
-RUNS = {
-    "lint": [LINT],
-    "quick": [LINT, QUICK],
-    "full": [LINT, SANITY, DOCS, API_ONLY, FAULTS, PLAYED, BENCH, FRESH, MACHINES, SITE, MOLECULE],
-    "molecule": [MOLECULE],
+# A run is phases, one after the other; each is lanes, side by side; each of those is checks, in order.
+Lanes = dict[str, list[Check]]
+RUNS: dict[str, list[Lanes]] = {
+    "lint": [{"": [LINT]}],
+    "quick": [{"": [LINT, QUICK]}],
+    "full": [
+        {"api-only": [LINT, SANITY, DOCS, API_ONLY, FAULTS, PLAYED], "machines": [FRESH, MACHINES, MOLECULE]},
+        {"": [BENCH, SITE]},
+    ],
+    "molecule": [{"": [MOLECULE]}],
 }
 
 
@@ -212,10 +221,11 @@ class Result:
     error: str = ""
 
 
-def perform(checks: list[Check]) -> list[Result]:
-    """Run the checks in order."""
-    results: list[Result] = []
+def perform(checks: list[Check], results: list[Result], stopped: threading.Event) -> None:
+    """Run the checks in order, and append to the results, which may have those of other lanes."""
     for check in checks:
+        if stopped.is_set():
+            return
         broken = [result.name for result in results if result.name in check.needs and result.outcome != "passed"]
         if broken:
             results.append(Result(check.name, f"not run: {', '.join(broken)} failed"))
@@ -230,7 +240,28 @@ def perform(checks: list[Check]) -> list[Result]:
             result.outcome, result.error = "FAILED", str(error)
         result.seconds = time.monotonic() - started
         results.append(result)
-    return results
+
+
+def side_by_side(lanes: Lanes, results: list[Result]) -> None:
+    """Run the lanes at the same time. When this is interrupted, so are they."""
+    stopped = threading.Event()
+
+    def drive(name: str, checks: list[Check]) -> None:
+        lane.set(name)
+        perform(checks, results, stopped)
+
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        try:
+            for driven in [pool.submit(drive, name, checks) for name, checks in lanes.items()]:
+                driven.result()
+        except BaseException:
+            stopped.set()
+            end_all()
+            raise
+
+
+def checks_of(phases: list[Lanes]) -> list[Check]:
+    return [check for lanes in phases for checks in lanes.values() for check in checks]
 
 
 def body() -> None:
@@ -238,20 +269,22 @@ def body() -> None:
     if which not in RUNS:
         say(__doc__ or "")
         sys.exit(2)
-    checks = RUNS[which]
+    began = time.monotonic()
     results: list[Result] = []
     try:
-        results = perform(checks)
+        for lanes in RUNS[which]:
+            side_by_side(lanes, results)
     finally:
-        if MOLECULE in checks:
-            results += perform([Check("end", "localcloud is stopped and leaves nothing behind", localcloud("down"))])
+        if MOLECULE in checks_of(RUNS[which]):
+            end = Check("end", "localcloud is stopped and leaves nothing behind", localcloud("down"))
+            perform([end], results, threading.Event())
     say("\n" + "\n".join(f"  {result.name:14} {result.outcome:9} {result.seconds:5.0f} s" for result in results))
     failed = [result for result in results if result.outcome != "passed"]
     if failed:
         # Once more at the end, which is where a person, or a log's tail, looks.
         told = [f"\n{result.name}: {result.error or result.outcome}" for result in failed]
         raise StageFailed(f"not passed: {', '.join(result.name for result in failed)}\n" + "\n".join(told))
-    say(f"\nAll passed, in {sum(result.seconds for result in results) / 60:.1f} minutes.")
+    say(f"\nAll passed, in {(time.monotonic() - began) / 60:.1f} minutes.")
 
 
 if __name__ == "__main__":

@@ -12,14 +12,21 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 COLLECTION = ROOT / "collections/ansible_collections/flowdose/infra"
+
+
+# The name of what is done beside something else, which stands before each of its lines.
+lane: ContextVar[str] = ContextVar("lane", default="")
+_running: set[subprocess.Popen[str]] = set()
 
 
 class StageFailed(Exception):
@@ -28,7 +35,10 @@ class StageFailed(Exception):
 
 def say(text: str = "") -> None:
     """Print at once, also into a pipe: a person or a log is waiting for it."""
-    print(text, flush=True)
+    prefix = f"{lane.get()} | " if lane.get() else ""
+    # Written in one piece, so that no other lane's line gets between.
+    sys.stdout.write("".join(f"{prefix}{line}\n" for line in text.split("\n")))
+    sys.stdout.flush()
 
 
 @contextmanager
@@ -73,29 +83,52 @@ def run(
 
     `timeout` is in seconds. `quiet` shows the output only when the command fails.
     """
+    piped = quiet or lane.get() != ""
     process = subprocess.Popen(
         list(command),
         cwd=cwd,
         env=environment(env),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if quiet else None,
-        stderr=subprocess.STDOUT if quiet else None,
+        stdout=subprocess.PIPE if piped else None,
+        stderr=subprocess.STDOUT if piped else None,
         text=True,
+        errors="replace",
         start_new_session=True,
     )
+    _running.add(process)
+    output: list[str] = []
+
+    def read() -> None:
+        for line in process.stdout or ():
+            if quiet:
+                output.append(line)
+            else:
+                say(line.rstrip("\n"))
+
+    reader = threading.Thread(target=copy_context().run, args=(read,), daemon=True)
+    reader.start()
     shown = " ".join(command)
     try:
-        output, _ = process.communicate(timeout=timeout)
+        process.wait(timeout=timeout)
     except subprocess.TimeoutExpired:
         _end(process)
         raise StageFailed(f"`{shown}` did not end within {timeout:.0f} s and was stopped.") from None
     except BaseException:
         _end(process)
         raise
+    finally:
+        _running.discard(process)
+        reader.join(timeout=5)  # a daemon that the command has left may hold its output open
     if process.returncode:
-        if quiet:
-            say(output.rstrip())
+        if output:
+            say("".join(output).rstrip())
         raise StageFailed(f"`{shown}` ended with {process.returncode}.")
+
+
+def end_all() -> None:
+    """Stop all that `run` is running, in whatever thread."""
+    for process in list(_running):
+        _end(process)
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -153,12 +154,16 @@ def test_checks_go_on_after_a_failure_but_not_without_what_they_need() -> None:
     def fail() -> None:
         raise stages.StageFailed("broken")
 
-    results = run_tests.perform(
-        [
-            run_tests.Check("a", "", fail),
-            run_tests.Check("b", "", lambda: done.append("b")),
-            run_tests.Check("c", "", lambda: done.append("c"), needs=["a"]),
-        ]
+    results: list[run_tests.Result] = []
+    run_tests.side_by_side(
+        {
+            "": [
+                run_tests.Check("a", "", fail),
+                run_tests.Check("b", "", lambda: done.append("b")),
+                run_tests.Check("c", "", lambda: done.append("c"), needs=["a"]),
+            ]
+        },
+        results,
     )
     assert done == ["b"]
     assert [(result.name, result.outcome) for result in results] == [
@@ -166,6 +171,43 @@ def test_checks_go_on_after_a_failure_but_not_without_what_they_need() -> None:
         ("b", "passed"),
         ("c", "not run: a failed"),
     ]
+
+
+def test_lanes_run_at_the_same_time_and_their_lines_are_told_apart(capfd: pytest.CaptureFixture[str]) -> None:
+    both = threading.Barrier(2, timeout=10)
+
+    def check() -> None:
+        both.wait()
+        stages.run(["sh", "-c", "echo one; echo two >&2"])
+
+    results: list[run_tests.Result] = []
+    run_tests.side_by_side({name: [run_tests.Check(f"check {name}", "", check)] for name in "ab"}, results)
+    assert {result.outcome for result in results} == {"passed"}
+    lines = capfd.readouterr().out.splitlines()
+    assert all(line.startswith(("a | ", "b | ")) for line in lines)
+    assert [line[4:] for line in lines if line.startswith("b")][2:4] == ["one", "two"]
+
+
+def test_an_interrupt_ends_all_lanes() -> None:
+    began = time.monotonic()
+    both = threading.Barrier(2, timeout=10)
+
+    def interrupt() -> None:
+        both.wait()
+        time.sleep(0.5)  # for the other to be under way
+        raise KeyboardInterrupt
+
+    def wait() -> None:
+        both.wait()
+        stages.run(["sleep", "30"])
+
+    results: list[run_tests.Result] = []
+    later = run_tests.Check("later", "", lambda: None)
+    lanes = {"a": [run_tests.Check("interrupted", "", interrupt)], "b": [run_tests.Check("long", "", wait), later]}
+    with pytest.raises(KeyboardInterrupt):
+        run_tests.side_by_side(lanes, results)
+    assert time.monotonic() - began < 20
+    assert [(result.name, result.outcome) for result in results] == [("long", "FAILED")]
 
 
 def test_failed_tests_are_told_with_the_end_of_their_tracebacks(tmp_path: Path) -> None:
