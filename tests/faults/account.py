@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import collections
 import copy
-import dataclasses
 import re
 import tempfile
 import threading
@@ -32,8 +31,7 @@ from ansible_collections.flowdose.infra.plugins.module_utils.stack import Stack
 from botocore.exceptions import ConnectionClosedError
 from faults import environment, s3
 from faults.s3 import S3, Answer
-from localcloud.cloud import Latencies
-from localcloud.testing import RunningCloud, running_cloud
+from localcloud.testing import QUICK, RunningCloud, running_cloud
 
 VARIES = re.compile(
     r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d+(\.\d+){3}|(?<=[/:])\d+|(?<=/domains/)[a-z.]+|(?<=/keys/)\w{16,}"
@@ -260,9 +258,6 @@ def identity(key: str, item: Any) -> str:
         return VARIES.sub("*", str(key))
     names = [str(item[part]) for part in ("name", "description") if item.get(part)] or [VARIES.sub("*", str(key))]
     return " ".join(names + [f"{len(value)} {part}" for part, value in item.items() if isinstance(value, list | dict)])
-
-
-QUICK = Latencies(**{latency.name: 2.0 for latency in dataclasses.fields(Latencies)})  # so that few polls are needed
 
 
 @contextmanager

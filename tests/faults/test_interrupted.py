@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from faults.account import QUICK, Account
+from faults.account import Account
 from faults.environment import DROPLET, ENVIRONMENT
-from localcloud.testing import RunningCloud, running_cloud
+from localcloud.testing import QUICK, RunningCloud, running_cloud
 from stages import ROOT, environment, tool
 
 # Without Spaces, whose stand-in is in this process.

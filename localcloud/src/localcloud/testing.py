@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import dataclasses
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -37,6 +38,9 @@ from localcloud.store import RequestLog, Store
 
 TOKEN = "dop_v1_" + "0" * 64
 READ_ONLY_TOKEN = "dop_v1_" + "1" * 64
+
+# For tests that are not about how long things take: those who wait look a few times, not a hundred.
+QUICK = Latencies(**{latency.name: 2.0 for latency in dataclasses.fields(Latencies)})
 
 T = TypeVar("T")
 

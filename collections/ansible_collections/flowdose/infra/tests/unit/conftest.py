@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -69,7 +70,7 @@ def no_spaces() -> Any:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Any]:
-    with testing.running_cloud(droplet_limit=200) as running:
+    with testing.running_cloud(latencies=testing.QUICK, droplet_limit=200) as running:
         yield running
 
 
@@ -84,6 +85,19 @@ def account(server: Any) -> Iterator[Account]:
 @pytest.fixture
 def scaled(account: Account) -> Iterator[Account]:
     """The account on a clock that runs by itself, faster than ours: for what uses threads."""
+    with ticking(account):
+        yield account
+
+
+@pytest.fixture
+def unhurried() -> Iterator[Account]:
+    """As `scaled`, in a cloud that takes as long as DigitalOcean does."""
+    with testing.running_cloud() as running, ticking(Account(running)) as account:
+        yield account
+
+
+@contextmanager
+def ticking(account: Account) -> Iterator[Account]:
     stop = threading.Event()
 
     def tick() -> None:

@@ -71,29 +71,29 @@ def refusal(account: Any, **changes: Any) -> str:
     return str(caught.value)
 
 
-def test_a_fresh_environment_takes_as_long_as_its_longest_chain(scaled: Any) -> None:
-    scaled.speed = 30.0  # slower, so that the time our own work takes on a busy machine counts less
-    start = scaled.server.clock.now()
+def test_a_fresh_environment_takes_as_long_as_its_longest_chain(unhurried: Any) -> None:
+    unhurried.speed = 30.0  # slower, so that the time our own work takes on a busy machine counts less
+    start = unhurried.server.clock.now()
     lines: list[str] = []
-    made = run(scaled, lines.append)
+    made = run(unhurried, lines.append)
     # One after the other it would be more than twice that; tests/bench measures it, with nothing beside it.
-    assert scaled.server.clock.now() - start <= 1.1 * LONGEST_CHAIN
+    assert unhurried.server.clock.now() - start <= 1.1 * LONGEST_CHAIN
     assert actions(made) == {"create": 11}
     assert "created: database cluster postgres" in "\n".join(lines)
     assert any("waiting for:" in line and "postgres  creating, " in line for line in lines)
     assert any("typically 5 min" in line for line in lines)
     assert len(lines) < 40, "not a flood"
 
-    before, start = len(scaled.server.requests), time.monotonic()
-    again = run(scaled)
+    before, start = len(unhurried.server.requests), time.monotonic()
+    again = run(unhurried)
     assert time.monotonic() - start < 1
     assert actions(again) == {"none": 11}
     assert again.results(False) == made.results(False), "one shape, created or found"
-    asked = scaled.asked(before)
-    assert scaled.written(before) == []
+    asked = unhurried.asked(before)
+    assert unhurried.written(before) == []
     assert max(collections.Counter(asked).values()) == 1, f"nothing is asked twice: {asked}"
     shown = str(made.results(False)) + str([entry.as_dict() for entry in made.entries]) + "\n".join(lines)
-    passwords = [user["password"] for cluster in databases(scaled) for user in cluster["users"]]
+    passwords = [user["password"] for cluster in databases(unhurried) for user in cluster["users"]]
     assert passwords
     assert not any(password in shown for password in passwords)
 
