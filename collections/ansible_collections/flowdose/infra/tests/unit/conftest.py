@@ -110,6 +110,8 @@ def ticking(account: Account) -> Iterator[Account]:
     account.speed = 200.0
     ticker = threading.Thread(target=tick, daemon=True)
     ticker.start()
-    yield account
-    stop.set()
-    ticker.join()
+    try:
+        yield account
+    finally:
+        stop.set()
+        ticker.join()
