@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -68,4 +71,26 @@ class ActionModule(ActionBase):
         return {"changed": bool(changing), **diff}
 
     def _say(self, text: str) -> None:
-        Display().display(text)
+        with undisturbed():
+            Display().display(text)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM wait for the end of the block.
+
+    A worker of Ansible's writes to a queue that has one lock for all processes. One that ends while it holds the lock
+    leaves ansible-playbook waiting for it forever.
+    """
+    came: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _frame: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)
