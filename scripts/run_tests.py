@@ -86,7 +86,8 @@ def pytest(*arguments: str, timeout: float = 1800) -> Callable[[], None]:
         with tempfile.TemporaryDirectory() as folder:
             report = Path(folder) / "report.xml"
             try:
-                run([tool("python"), "-m", "pytest", "-q", f"--junitxml={report}", *arguments], timeout=timeout)
+                command = [tool("python"), "-m", "pytest", "-q", "--durations=10", f"--junitxml={report}", *arguments]
+                run(command, timeout=timeout)
             except StageFailed as error:
                 raise StageFailed("\n".join([str(error), *failures(report)])) from None
 
