@@ -140,7 +140,7 @@ class PodmanMachines:
         self._stop_watching()
         self._spaces.stop()
         listed = self._podman("ps", "--all", f"--filter=label={_LABEL}", "--format={{.Names}}").split()
-        threads = [threading.Thread(target=self._podman.remove, args=(name, 10)) for name in listed]
+        threads = [threading.Thread(target=self._podman.remove, args=(name, 0)) for name in listed]
         for thread in threads:
             thread.start()
         for thread in threads:
