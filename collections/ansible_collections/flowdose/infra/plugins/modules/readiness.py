@@ -59,7 +59,7 @@ options:
     description: Ports that must not answer from outside.
     type: list
     elements: int
-    default: [8000, 9000]
+    default: [8000, 8001, 9000, 9001]
   closed_hosts:
     description: Where O(closed_ports) are tried, for example the public addresses of the droplets. Without it, the
       hosts of the three addresses.
@@ -149,7 +149,7 @@ def main() -> None:
             "store_health_path": {"type": "str"},
             "ca_file": {"type": "path"},
             "certificate_days": {"type": "int", "default": 7},
-            "closed_ports": {"type": "list", "elements": "int", "default": [8000, 9000]},
+            "closed_ports": {"type": "list", "elements": "int", "default": [8000, 8001, 9000, 9001]},
             "closed_hosts": {"type": "list", "elements": "str", "default": []},
             "skip": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 60},

@@ -1,5 +1,6 @@
 // Asks the databases of the Medusa application in the working directory, with its own drivers, its own .env, and seconds of
-// patience. `check`: both connections, encrypted and verified. `migrated`: no migration script is half done.
+// patience. `check`: both connections, encrypted and verified. `migrated`: no migration script is half done. `key`: prints a
+// publishable key, if there is one.
 // Exit status 1 and a sentence on stderr when something is not as it should be.
 
 const { createRequire } = require("node:module")
@@ -87,6 +88,12 @@ const commands = {
     if (open.length) {
       throw new Error(`these migration scripts did not end: ${open.map(({ script_name }) => script_name).join(", ")}`)
     }
+  },
+  async key() {
+    const keys = await postgresql(
+      "select token from api_key where type = 'publishable' and revoked_at is null and deleted_at is null order by created_at limit 1",
+    )
+    console.log(keys.map(({ token }) => token).join())
   },
 }
 

@@ -1,94 +1,270 @@
 # Copyright: (c) 2026, the flowdose.infra developers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What pm2_app makes of pm2's claims. The module as a whole is tested by molecule's scenario `release`."""
+"""pm2_app with real processes and ports, under a stand-in for pm2. With pm2 itself: molecule's scenario `release`."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.flowdose.infra.plugins.modules import pm2_app
 
+# Its state is a file; it starts, lists and ends processes as pm2 does, and knows no more.
+PM2 = """
+import json, os, signal, subprocess, sys
+from pathlib import Path
 
-def parameters(**changes: Any) -> dict[str, Any]:
-    return {
-        "name": "shop",
-        "directory": "/srv/shop/current",
-        "script": "server.js",
-        "args": ["start"],
-        "env": {"NODE_ENV": "production", "COUNT": 2},
-        "instances": 1,
-        "timeout": 60,
-        **changes,
-    }
+home = Path(os.environ["PM2_HOME"])
+kept = home / "processes.json"
+entries = json.loads(kept.read_text()) if kept.exists() else []
+command, *arguments = sys.argv[1:]
 
+def alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
-def process(wanted: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """This test as a process of pm2."""
-    return {"pid": os.getpid(), "status": "online", "mark": wanted["env"][pm2_app.MARK], **changes}
-
-
-def test_settings_wait_for_the_port_longer_than_pm2_would() -> None:
-    entry = pm2_app.settings(parameters())
-    assert entry["exec_mode"] == "cluster"
-    assert entry["listen_timeout"] == 60_000
-    assert entry["env"]["COUNT"] == "2"
-
-
-@pytest.mark.parametrize(
-    "change", [{"args": ["serve"]}, {"env": {}}, {"script": "other.js"}, {"instances": 2}, {"directory": "/srv"}]
-)
-def test_the_mark_changes_with_every_setting(change: dict[str, Any]) -> None:
-    first, second = pm2_app.settings(parameters()), pm2_app.settings(parameters(**change))
-    assert first["env"][pm2_app.MARK] != second["env"][pm2_app.MARK]
-    assert first["env"][pm2_app.MARK] == pm2_app.settings(parameters())["env"][pm2_app.MARK]
-
-
-def test_a_process_that_runs_as_asked_for_is_left_alone() -> None:
-    wanted = pm2_app.settings(parameters())
-    assert pm2_app.difference([process(wanted)], wanted, os.getcwd())[0] == "none"
-
-
-@pytest.mark.parametrize(
-    ("changes", "action", "reason"),
-    [
-        ({"mark": "0"}, "start", "other settings"),
-        ({"status": "errored"}, "start", "errored"),
-        ({"pid": 0}, "start", "online"),
-    ],
-)
-def test_a_process_of_another_kind_is_started_anew(changes: dict[str, Any], action: str, reason: str) -> None:
-    wanted = pm2_app.settings(parameters())
-    found = pm2_app.difference([process(wanted, **changes)], wanted, os.getcwd())
-    assert found[0] == action
-    assert reason in found[1]
+if command == "start":
+    script, options = arguments[0], arguments[1 : arguments.index("--")]
+    log = open(options[options.index("--output") + 1], "a")
+    started = subprocess.Popen(
+        [sys.executable, script, *arguments[arguments.index("--") + 1 :]], stdout=log, stderr=log, start_new_session=True
+    )
+    name = options[options.index("--name") + 1]
+    number = int((home / "next").read_text()) if (home / "next").exists() else 0
+    (home / "next").write_text(str(number + 1))
+    settings = {**os.environ, "pm_cwd": os.getcwd()}
+    entries.append({"pm_id": number, "pid": started.pid, "name": name, "pm2_env": settings})
+elif command == "delete":
+    (entry,) = [entry for entry in entries if str(entry["pm_id"]) == arguments[0]]
+    if alive(entry["pid"]):
+        os.kill(entry["pid"], signal.SIGINT)
+    entries.remove(entry)
+elif command == "save":
+    (home / "dump.pm2").write_text(json.dumps([entry["pm2_env"]["PORT"] for entry in entries]))
+elif command == "jlist":
+    for entry in entries:
+        entry["pm2_env"]["status"] = "online" if alive(entry["pid"]) else "errored"
+    print(">>>> In-memory PM2 is out-of-date")
+    print(json.dumps(entries))
+kept.write_text(json.dumps(entries))
+"""
+SERVER = """
+import socket, sys, time
+print("starts", flush=True)
+if "broken" in sys.argv:
+    sys.exit("cannot find module")
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True:
+    time.sleep(1)
+"""
 
 
-def test_missing_and_surplus_processes() -> None:
-    wanted = pm2_app.settings(parameters())
-    assert pm2_app.difference([], wanted, os.getcwd()) == ("start", "not running")
-    assert pm2_app.difference([process(wanted)] * 2, wanted, os.getcwd())[0] == "start"
+class Shop:
+    """A user's pm2 and an application of two releases."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = folder / "home"
+        self.marks = folder / "serving"
+        (folder / "pm2/bin").mkdir(parents=True)
+        (folder / "pm2/bin/pm2").write_text(PM2)
+        self.home.mkdir()
+        self.marks.mkdir()
+        (self.home / "pm2.pid").write_text(str(os.getpid()))
+        for release in ("one", "two"):
+            (folder / release).mkdir()
+            (folder / release / "server.py").write_text(SERVER)
+        self.folder = folder
+        self.ports = free_ports()
+        self.check_mode = False
+
+    def ask(self, state: str, release: str = "one", **changes: Any) -> dict[str, Any]:
+        params = {
+            "name": "shop",
+            "state": state,
+            "directory": str(self.folder / release),
+            "script": "server.py",
+            "args": ["PORT"],
+            "env": {},
+            "ports": self.ports,
+            "marks": str(self.marks),
+            "timeout": 10,
+            "drain": 5,
+            "node": sys.executable,
+            "pm2": str(self.folder / "pm2"),
+            "pm2_home": str(self.home),
+            **changes,
+        }
+        module = SimpleNamespace(params=params, run_command=run_command)
+        pm2 = pm2_app.Pm2(module)  # type: ignore[arg-type]
+        application = pm2_app.Application(pm2, params, {"NODE_OPTIONS": "--inherited"})
+        return getattr(pm2_app, state)(application, self.check_mode)  # type: ignore[no-any-return]
+
+    def deploy(self, release: str) -> dict[str, Any]:
+        self.ask("candidate", release)
+        return self.ask("serving", release)
+
+    @property
+    def running(self) -> dict[int, str]:
+        """port -> release, of what pm2 keeps"""
+        entries = json.loads((self.home / "processes.json").read_text())
+        return {int(entry["pm2_env"]["PORT"]): Path(entry["pm2_env"]["pm_cwd"]).name for entry in entries}
+
+    @property
+    def saved(self) -> list[int]:
+        return [int(port) for port in json.loads((self.home / "dump.pm2").read_text())]
+
+    @property
+    def serving_port(self) -> int:
+        return self.ports[1] if (self.marks / f"shop-{self.ports[1]}").exists() else self.ports[0]
+
+    def end(self) -> None:
+        path = self.home / "processes.json"
+        for entry in json.loads(path.read_text()) if path.exists() else []:
+            try:
+                os.killpg(entry["pid"], signal.SIGKILL)
+            except ProcessLookupError:
+                continue
 
 
-def test_a_process_in_the_release_before_is_reloaded() -> None:
-    wanted = pm2_app.settings(parameters())
-    assert pm2_app.difference([process(wanted)], wanted, "/srv/shop/releases/2") == ("reload", f"runs in {os.getcwd()}")
+def run_command(command: list[str], cwd: str) -> tuple[int, str, str]:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout, done.stderr
 
 
-def test_a_port_is_believed_when_it_answers() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        assert pm2_app.listens(port)
-    assert not pm2_app.listens(port)
+def free_ports() -> list[int]:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        return [one.getsockname()[1], two.getsockname()[1]]
 
 
-def test_the_ecosystem_file_is_whole_or_old(tmp_path: Path) -> None:
-    path = tmp_path / "ecosystem.config.json"
-    pm2_app.write_ecosystem(path, pm2_app.settings(parameters()))
-    assert [app["name"] for app in json.loads(path.read_text())["apps"]] == ["shop"]
-    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    shop = Shop(tmp_path)
+    yield shop
+    shop.end()
+
+
+def test_the_first_release_takes_the_first_port_and_is_left_alone_afterwards(shop: Shop) -> None:
+    started = shop.ask("candidate")
+    assert (started["changed"], started["port"], started["serves"]) == (True, shop.ports[0], True)
+    assert pm2_app.owns(started["pid"], shop.ports[0])
+    assert shop.ask("serving")["changed"]  # saved, for the next boot
+    assert shop.saved == [shop.ports[0]]
+    assert not shop.ask("candidate")["changed"]
+    assert not shop.ask("serving")["changed"]
+
+
+def test_the_next_one_starts_beside_it_and_then_takes_its_place(shop: Shop) -> None:
+    shop.deploy("one")
+    candidate = shop.ask("candidate", "two")
+    assert (candidate["port"], candidate["serves"]) == (shop.ports[1], False)
+    assert candidate["reason"] == f"started, because {shop.folder}/one runs"
+    assert (shop.serving_port, shop.running) == (shop.ports[0], {shop.ports[0]: "one", shop.ports[1]: "two"})
+    assert shop.saved == [shop.ports[0]]
+
+    switched = shop.ask("serving", "two")
+    assert switched["reason"] == f"switched from port {shop.ports[0]} to {shop.ports[1]}; ended {shop.folder}/one"
+    assert (shop.serving_port, shop.running, shop.saved) == (shop.ports[1], {shop.ports[1]: "two"}, [shop.ports[1]])
+    assert not shop.ask("candidate", "two")["changed"]
+
+    shop.deploy("one")
+    assert (shop.serving_port, shop.running) == (shop.ports[0], {shop.ports[0]: "one"})
+
+
+def test_changed_settings_are_a_new_process_too(shop: Shop) -> None:
+    first = shop.deploy("one")
+    second = shop.ask("candidate", env={"LEVEL": "debug"})
+    assert second["reason"] == "started, because the one that runs was started with other settings"
+    assert second["pid"] != first["pid"]
+    assert second["port"] == shop.ports[1]
+
+
+def test_one_that_does_not_start_is_ended_and_tells_why(shop: Shop) -> None:
+    shop.deploy("one")
+    with pytest.raises(
+        pm2_app.Pm2Error, match=r"did not open port \d+ within 1 s in .*/two.*(?s:.*)cannot find module"
+    ):
+        shop.ask("candidate", "two", args=["PORT", "broken"], timeout=1)
+    assert (shop.serving_port, shop.running) == (shop.ports[0], {shop.ports[0]: "one"})
+
+
+def test_one_that_was_refused_is_withdrawn(shop: Shop) -> None:
+    shop.deploy("one")
+    shop.ask("candidate", "two")
+    assert shop.ask("withdrawn")["reason"] == f"ended {shop.folder}/two"
+    assert shop.running == {shop.ports[0]: "one"}
+    assert not shop.ask("withdrawn")["changed"]
+
+
+def test_a_run_that_was_interrupted_is_gone_on_with(shop: Shop) -> None:
+    shop.deploy("one")
+    candidate = shop.ask("candidate", "two")
+    assert shop.ask("candidate", "two") == {**candidate, "changed": False, "reason": ""}
+    shop.ask("candidate", "one")  # or another release is wanted by now: what waits there makes room
+    assert shop.ask("serving", "one")["reason"] == f"ended {shop.folder}/two"
+
+
+def test_what_should_serve_and_does_not_is_replaced_where_it_was(shop: Shop) -> None:
+    first = shop.deploy("one")
+    os.kill(first["pid"], signal.SIGKILL)
+    again = shop.ask("candidate")
+    assert again["reason"] == "started, because the one that should serve is errored without its port"
+    assert (again["port"], again["serves"]) == (shop.ports[0], True)
+
+
+def test_a_port_of_somebody_else_is_left_to_him(shop: Shop) -> None:
+    shop.deploy("one")
+    with (
+        socket.create_server(("127.0.0.1", shop.ports[1])),
+        pytest.raises(pm2_app.Pm2Error, match=rf"port {shop.ports[1]} is taken by a process of user \w+ that is none"),
+    ):
+        shop.ask("candidate", "two")
+    assert shop.running == {shop.ports[0]: "one"}
+
+
+def test_an_answer_is_not_believed_to_be_the_processes_own(shop: Shop) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as foreign:
+        port = foreign.getsockname()[1]
+        assert pm2_app.owns(os.getpid(), port)
+        started = shop.ask("candidate")
+        assert not pm2_app.owns(started["pid"], port)
+
+
+def test_check_mode_says_what_would_be_done(shop: Shop) -> None:
+    shop.deploy("one")
+    shop.check_mode = True
+    assert shop.ask("candidate", "two")["changed"]
+    assert not shop.ask("serving", "two")["changed"]  # there is none yet that could
+    assert shop.running == {shop.ports[0]: "one"}
+
+
+def test_a_candidate_must_be_there_to_serve(shop: Shop) -> None:
+    shop.deploy("one")
+    with pytest.raises(pm2_app.Pm2Error, match="start a candidate first"):
+        shop.ask("serving", "two")
+
+
+def test_processes_get_what_the_daemons_service_tells_node(shop: Shop) -> None:
+    shop.deploy("one")
+    (entry,) = json.loads((shop.home / "processes.json").read_text())
+    assert entry["pm2_env"]["NODE_OPTIONS"] == "--inherited"
+    assert all(name.startswith("NODE_") for name in pm2_app.variables_of(os.getpid()))
+
+
+def test_without_a_daemon_nothing_is_started(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    (shop.home / "pm2.pid").unlink()
+    module = SimpleNamespace(params={"pm2_home": str(shop.home), "node": "node", "pm2": "pm2"})
+    with pytest.raises(pm2_app.Pm2Error, match="no pm2 daemon runs"):
+        pm2_app.Pm2(module).daemon()  # type: ignore[arg-type]
