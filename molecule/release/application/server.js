@@ -6,4 +6,4 @@ require("@next/env").loadEnvConfig(process.cwd(), false)
 if (process.env.BROKEN === "true") {
   process.exit(1)
 }
-createServer((_, answer) => answer.end(process.env.GREETING)).listen(7000, "127.0.0.1")
+createServer((_, answer) => answer.end(process.env.GREETING)).listen(process.env.PORT, "127.0.0.1")
