@@ -15,7 +15,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
@@ -222,11 +221,9 @@ class Result:
     error: str = ""
 
 
-def perform(checks: list[Check], results: list[Result], stopped: threading.Event) -> None:
+def perform(checks: list[Check], results: list[Result]) -> None:
     """Run the checks in order, and append to the results, which may have those of other lanes."""
     for check in checks:
-        if stopped.is_set():
-            return
         broken = [result.name for result in results if result.name in check.needs and result.outcome != "passed"]
         if broken:
             results.append(Result(check.name, f"not run: {', '.join(broken)} failed"))
@@ -245,18 +242,16 @@ def perform(checks: list[Check], results: list[Result], stopped: threading.Event
 
 def side_by_side(lanes: Lanes, results: list[Result]) -> None:
     """Run the lanes at the same time. When this is interrupted, so are they."""
-    stopped = threading.Event()
 
     def drive(name: str, checks: list[Check]) -> None:
         lane.set(name)
-        perform(checks, results, stopped)
+        perform(checks, results)
 
     with ThreadPoolExecutor(len(lanes)) as pool:
         try:
             for driven in [pool.submit(drive, name, checks) for name, checks in lanes.items()]:
                 driven.result()
         except BaseException:
-            stopped.set()
             end_all()
             raise
 
@@ -278,7 +273,7 @@ def body() -> None:
     finally:
         if MOLECULE in checks_of(RUNS[which]):
             end = Check("end", "localcloud is stopped and leaves nothing behind", localcloud("down"))
-            perform([end], results, threading.Event())
+            perform([end], results)
     say("\n" + "\n".join(f"  {result.name:14} {result.outcome:9} {result.seconds:5.0f} s" for result in results))
     failed = [result for result in results if result.outcome != "passed"]
     if failed:

@@ -27,6 +27,7 @@ COLLECTION = ROOT / "collections/ansible_collections/flowdose/infra"
 # The name of what is done beside something else, which stands before each of its lines.
 lane: ContextVar[str] = ContextVar("lane", default="")
 _running: set[subprocess.Popen[str]] = set()
+_ending = threading.Event()
 
 
 class StageFailed(Exception):
@@ -83,6 +84,8 @@ def run(
 
     `timeout` is in seconds. `quiet` shows the output only when the command fails.
     """
+    if _ending.is_set() and threading.current_thread() is not threading.main_thread():
+        raise StageFailed("interrupted")
     piped = quiet or lane.get() != ""
     process = subprocess.Popen(
         list(command),
@@ -126,7 +129,8 @@ def run(
 
 
 def end_all() -> None:
-    """Stop all that `run` is running, in whatever thread."""
+    """Stop all that `run` is running, in whatever thread. Only the main one may run more, to clean up."""
+    _ending.set()
     for process in list(_running):
         _end(process)
 

@@ -188,7 +188,8 @@ def test_lanes_run_at_the_same_time_and_their_lines_are_told_apart(capfd: pytest
     assert [line[4:] for line in lines if line.startswith("b")][2:4] == ["one", "two"]
 
 
-def test_an_interrupt_ends_all_lanes() -> None:
+def test_an_interrupt_ends_all_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "_ending", threading.Event())
     began = time.monotonic()
     both = threading.Barrier(2, timeout=10)
 
@@ -202,12 +203,13 @@ def test_an_interrupt_ends_all_lanes() -> None:
         stages.run(["sleep", "30"])
 
     results: list[run_tests.Result] = []
-    later = run_tests.Check("later", "", lambda: None)
+    later = run_tests.Check("later", "", lambda: stages.run(["true"]))
     lanes = {"a": [run_tests.Check("interrupted", "", interrupt)], "b": [run_tests.Check("long", "", wait), later]}
     with pytest.raises(KeyboardInterrupt):
         run_tests.side_by_side(lanes, results)
     assert time.monotonic() - began < 20
-    assert [(result.name, result.outcome) for result in results] == [("long", "FAILED")]
+    assert [(result.name, result.outcome) for result in results] == [("long", "FAILED"), ("later", "FAILED")]
+    stages.run(["true"])  # in the main thread: what cleans up
 
 
 def test_failed_tests_are_told_with_the_end_of_their_tracebacks(tmp_path: Path) -> None:

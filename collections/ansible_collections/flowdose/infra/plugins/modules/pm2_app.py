@@ -154,6 +154,7 @@ import json
 import os
 import pwd
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -264,7 +265,7 @@ def environment(params: dict[str, Any], port: int, inherited: dict[str, str]) ->
 def variables_of(pid: int) -> dict[str, str]:
     """Those of Node.js that a process has, such as the authorities that it trusts."""
     pairs = Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace").split("\0")
-    return {name: value for name, _, value in (pair.partition("=") for pair in pairs) if name.startswith("NODE_")}
+    return {name: value for name, _equals, value in (pair.partition("=") for pair in pairs) if name.startswith("NODE_")}
 
 
 def listeners(port: int) -> dict[str, int]:
@@ -281,11 +282,21 @@ def listeners(port: int) -> dict[str, int]:
 
 def owns(pid: int, port: int) -> bool:
     """Whether a process has that port open itself: an answer may be anybody's."""
-    wanted = {f"socket:[{inode}]" for inode in listeners(port)}
+    return not {f"socket:[{inode}]" for inode in listeners(port)}.isdisjoint(open_files(pid))
+
+
+def open_files(pid: int) -> Iterator[str]:
+    """What a process has open, while it may open and close more; nothing when it has ended, or is another user's."""
+    folder = f"/proc/{pid}/fd"
     try:
-        return any(os.readlink(file) in wanted for file in Path(f"/proc/{pid}/fd").iterdir())
-    except OSError:  # it has just ended, or one of its files was closed meanwhile
-        return False
+        numbers = os.listdir(folder)
+    except OSError:
+        return
+    for number in numbers:
+        try:
+            yield os.readlink(f"{folder}/{number}")
+        except OSError:
+            continue  # was closed meanwhile
 
 
 def require_free(port: int) -> None:
@@ -352,20 +363,17 @@ class Application:
         log.parent.mkdir(exist_ok=True)
         written = log.stat().st_size if log.exists() else 0
         arguments = [str(port) if argument == "PORT" else argument for argument in self.params["args"]]
+        options = {
+            "--name": self.name,
+            "--output": str(log),
+            "--error": str(log),
+            "--kill-timeout": str(self.params["drain"] * 1000),
+            "--exp-backoff-restart-delay": "500",
+        }
         # From the command line, because an ecosystem file can hold only one process of a name.
         self.pm2.run(
-            *(
-                "start",
-                self.params["script"],
-                "--name",
-                self.name,
-                "--force",
-                "--output",
-                str(log),
-                "--error",
-                str(log),
-            ),
-            *("--merge-logs", "--kill-timeout", str(self.params["drain"] * 1000), "--exp-backoff-restart-delay", "500"),
+            *("start", self.params["script"], "--force", "--merge-logs"),
+            *(word for option in options.items() for word in option),
             *("--", *arguments),
             directory=self.params["directory"],
             env=environment(self.params, port, self.inherited),

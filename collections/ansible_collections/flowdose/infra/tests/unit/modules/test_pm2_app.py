@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,9 +39,8 @@ def alive(pid):
 if command == "start":
     script, options = arguments[0], arguments[1 : arguments.index("--")]
     log = open(options[options.index("--output") + 1], "a")
-    started = subprocess.Popen(
-        [sys.executable, script, *arguments[arguments.index("--") + 1 :]], stdout=log, stderr=log, start_new_session=True
-    )
+    line = [sys.executable, script, *arguments[arguments.index("--") + 1 :]]
+    started = subprocess.Popen(line, stdout=log, stderr=log, start_new_session=True)
     name = options[options.index("--name") + 1]
     number = int((home / "next").read_text()) if (home / "next").exists() else 0
     (home / "next").write_text(str(number + 1))
@@ -239,6 +239,23 @@ def test_an_answer_is_not_believed_to_be_the_processes_own(shop: Shop) -> None:
         assert pm2_app.owns(os.getpid(), port)
         started = shop.ask("candidate")
         assert not pm2_app.owns(started["pid"], port)
+
+
+def test_a_process_that_opens_and_closes_files_is_seen_to_own_its_port_all_the_time() -> None:
+    stop = threading.Event()
+
+    def busy() -> None:
+        while not stop.is_set():
+            for file in [os.open("/dev/null", os.O_RDONLY) for _number in range(50)]:
+                os.close(file)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=busy, daemon=True)
+        thread.start()
+        seen = {pm2_app.owns(os.getpid(), server.getsockname()[1]) for _number in range(200)}
+        stop.set()
+        thread.join()
+    assert seen == {True}
 
 
 def test_check_mode_says_what_would_be_done(shop: Shop) -> None:
