@@ -374,7 +374,8 @@ class Application:
         self.pm2.run(
             *("start", self.params["script"], "--force", "--merge-logs"),
             *(word for option in options.items() for word in option),
-            *("--", *arguments),
+            # Without arguments, pm2 would take what stands before the dashes for one, and look for an ecosystem file.
+            *(["--", *arguments] if arguments else []),
             directory=self.params["directory"],
             env=environment(self.params, port, self.inherited),
         )

@@ -22,7 +22,7 @@ from ansible_collections.flowdose.infra.plugins.modules import pm2_app
 
 # Its state is a file; it starts, lists and ends processes as pm2 does, and knows no more.
 PM2 = """
-import json, os, signal, subprocess, sys
+import json, os, signal, subprocess, sys, time
 from pathlib import Path
 
 home = Path(os.environ["PM2_HOME"])
@@ -37,10 +37,12 @@ def alive(pid):
         return False
 
 if command == "start":
-    script, options = arguments[0], arguments[1 : arguments.index("--")]
+    if arguments[-1] == "--":
+        sys.exit("File ecosystem.config.js not found")
+    handed = arguments[arguments.index("--") + 1 :] if "--" in arguments else []
+    script, options = arguments[0], arguments[1:]
     log = open(options[options.index("--output") + 1], "a")
-    line = [sys.executable, script, *arguments[arguments.index("--") + 1 :]]
-    started = subprocess.Popen(line, stdout=log, stderr=log, start_new_session=True)
+    started = subprocess.Popen([sys.executable, script, *handed], stdout=log, stderr=log, start_new_session=True)
     name = options[options.index("--name") + 1]
     number = int((home / "next").read_text()) if (home / "next").exists() else 0
     (home / "next").write_text(str(number + 1))
@@ -50,6 +52,8 @@ elif command == "delete":
     (entry,) = [entry for entry in entries if str(entry["pm_id"]) == arguments[0]]
     if alive(entry["pid"]):
         os.kill(entry["pid"], signal.SIGINT)
+    while alive(entry["pid"]):
+        time.sleep(0.02)
     entries.remove(entry)
 elif command == "save":
     (home / "dump.pm2").write_text(json.dumps([entry["pm2_env"]["PORT"] for entry in entries]))
@@ -61,11 +65,11 @@ elif command == "jlist":
 kept.write_text(json.dumps(entries))
 """
 SERVER = """
-import socket, sys, time
+import os, socket, sys, time
 print("starts", flush=True)
 if "broken" in sys.argv:
     sys.exit("cannot find module")
-server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+server = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
 while True:
     time.sleep(1)
 """
@@ -95,7 +99,7 @@ class Shop:
             "state": state,
             "directory": str(self.folder / release),
             "script": "server.py",
-            "args": ["PORT"],
+            "args": [],
             "env": {},
             "ports": self.ports,
             "marks": str(self.marks),
@@ -195,7 +199,7 @@ def test_one_that_does_not_start_is_ended_and_tells_why(shop: Shop) -> None:
     with pytest.raises(
         pm2_app.Pm2Error, match=r"did not open port \d+ within 1 s in .*/two.*(?s:.*)cannot find module"
     ):
-        shop.ask("candidate", "two", args=["PORT", "broken"], timeout=1)
+        shop.ask("candidate", "two", args=["broken"], timeout=1)
     assert (shop.serving_port, shop.running) == (shop.ports[0], {shop.ports[0]: "one"})
 
 
@@ -277,6 +281,12 @@ def test_processes_get_what_the_daemons_service_tells_node(shop: Shop) -> None:
     (entry,) = json.loads((shop.home / "processes.json").read_text())
     assert entry["pm2_env"]["NODE_OPTIONS"] == "--inherited"
     assert all(name.startswith("NODE_") for name in pm2_app.variables_of(os.getpid()))
+
+
+def test_an_argument_may_be_the_port(shop: Shop) -> None:
+    started = shop.ask("candidate", args=["--port", "PORT"])
+    command = Path(f"/proc/{started['pid']}/cmdline").read_text().split("\0")
+    assert command[-3:-1] == ["--port", str(shop.ports[0])]
 
 
 def test_without_a_daemon_nothing_is_started(tmp_path: Path) -> None:
