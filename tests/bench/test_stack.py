@@ -23,7 +23,7 @@ import pytest
 from stages import ROOT, environment, say, tool
 
 RESOURCES = 25
-SPEED = 10  # times real time; the client polls no more often than it would at DigitalOcean
+SPEED = 7  # times real time; the client polls no more often than it would at DigitalOcean
 LONGEST = (
     300  # seconds in the cloud until PostgreSQL is ready; its VPC before and its database after it take next to none
 )
