@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -222,6 +223,8 @@ def test_a_run_that_was_interrupted_is_gone_on_with(shop: Shop) -> None:
 def test_what_should_serve_and_does_not_is_replaced_where_it_was(shop: Shop) -> None:
     first = shop.deploy("one")
     os.kill(first["pid"], signal.SIGKILL)
+    while pm2_app.owns(first["pid"], first["port"]):
+        time.sleep(0.01)
     again = shop.ask("candidate")
     assert again["reason"] == "started, because the one that should serve is errored without its port"
     assert (again["port"], again["serves"]) == (shop.ports[0], True)
