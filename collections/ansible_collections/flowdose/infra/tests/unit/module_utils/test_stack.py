@@ -72,13 +72,12 @@ def refusal(account: Any, **changes: Any) -> str:
 
 
 def test_a_fresh_environment_takes_as_long_as_its_longest_chain(unhurried: Any) -> None:
-    unhurried.speed = 30.0  # slower, so that the time our own work takes on a busy machine counts less
+    unhurried.speed = 15.0  # slower, so that the time our own work takes beside other tests counts less
     start = unhurried.server.clock.now()
     lines: list[str] = []
     made = run(unhurried, lines.append)
-    # One after the other it would be more than twice that. That it is no more than 1.05 times is for tests/bench to
-    # measure, with nothing beside it; here other tests are.
-    assert unhurried.server.clock.now() - start <= 1.5 * LONGEST_CHAIN
+    # One after the other it would be more than twice that; tests/bench measures it, with nothing beside it.
+    assert unhurried.server.clock.now() - start <= 1.1 * LONGEST_CHAIN
     assert actions(made) == {"create": 11}
     assert "created: database cluster postgres" in "\n".join(lines)
     assert any("waiting for:" in line and "postgres  creating, " in line for line in lines)
