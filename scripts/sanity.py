@@ -6,8 +6,8 @@
     python scripts/sanity.py                              # with each supported ansible-core that can be had here
     python scripts/sanity.py --test validate-modules ...  # with the project's own, handed to `ansible-test sanity`
 
-Supported is what `requires_ansible` in meta/runtime.yml says, so its oldest version is tested, and the newest where
-there is a Python for it; else the project's own.
+Supported is what `requires_ansible` in meta/runtime.yml says, so its oldest version is tested, the project's own, and
+the newest where there is a Python for it.
 
 ansible-test makes virtual environments and puts a pinned pip into each with get-pip, which it downloads from a host of
 its own unless its cache holds it. This script fills that cache with a get-pip that runs the same pip from its wheel.
@@ -98,14 +98,14 @@ def body() -> None:
     if sys.argv[1:]:
         sanity(VENV, PYTHON, *sys.argv[1:])
         return
+    with stage("ansible-test", "the project's own ansible-core"):
+        sanity(VENV, PYTHON)
     oldest = oldest_core()
     with stage("ansible-test", f"ansible-core {oldest}, the oldest that is supported"):
         sanity(side_venv(f"ansible-core-{oldest}", f"ansible-core=={oldest}\n"), PYTHON)
     newest_python = find_python(NEWEST_PYTHON)
     if newest_python is None:
         say(f"\nansible-core {NEWEST_CORE} is not tested: it needs Python {NEWEST_PYTHON}, which is not here.")
-        with stage("ansible-test", "the project's own ansible-core"):
-            sanity(VENV, PYTHON)
         return
     with stage("ansible-test", f"ansible-core {NEWEST_CORE} on Python {NEWEST_PYTHON}, the newest that is supported"):
         venv = side_venv(f"ansible-core-{NEWEST_CORE}", f"ansible-core=={NEWEST_CORE}\n", newest_python)

@@ -105,9 +105,7 @@ def every_exchange_conforms(request: pytest.FixtureRequest) -> Iterator[None]:
     recorder = request.config.stash.get(RECORDER, None)
     if recorder is None:
         return
-    # The matrix of faults makes the same calls hundreds of times; its sample, which is judged, makes each of them.
-    exempt = any(request.node.get_closest_marker(marker) for marker in ("bad_requests", "faults"))
-    if exempt or request.node.nodeid.startswith((OWN_JUDGE, NO_JUDGE)):
+    if request.node.nodeid.startswith((OWN_JUDGE, NO_JUDGE)) or request.node.get_closest_marker("bad_requests"):
         recorder.exchanges.clear()
         return
     problems = recorder.problems()

@@ -12,18 +12,14 @@ from ansible_collections.flowdose.infra.plugins.module_utils.client import Cloud
 from faults.account import ATTEMPTS, FAULTS, Account, Call, Killed
 from faults.matrix import PAGE, applies, calls, documented, is_read, observed, render, survived
 
-# What is survived by doing nothing but sending the call again is so for all such calls of one run: reads, and what was
-# refused for its rate.
-ALIKE = {
-    name: [call for call in calls() if is_read(call) or fault.status == 429]
-    for name, fault in FAULTS.items()
-    if survived(fault) and fault.reset != "before"
-}
+# What is survived by sending a read again is so for all reads of one run.
+TOGETHER = [name for name, fault in FAULTS.items() if survived(fault) and fault.reset != "before"]
+READ_CALLS = [call for call in calls() if is_read(call)]
 CASES = [
     (call, name)
     for call in calls()
     for name, fault in FAULTS.items()
-    if applies(call, fault) and call not in ALIKE.get(name, [])
+    if applies(call, fault) and not (is_read(call) and name in TOGETHER)
 ]
 
 
@@ -34,9 +30,9 @@ def test_one_fault(account: Account, world: dict[str, list[str]], call: Call, fa
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("fault", ALIKE)
-def test_all_alike(account: Account, world: dict[str, list[str]], fault: str) -> None:
-    recovers(account, world, ALIKE[fault], fault)
+@pytest.mark.parametrize("fault", TOGETHER)
+def test_every_read(account: Account, world: dict[str, list[str]], fault: str) -> None:
+    recovers(account, world, READ_CALLS, fault)
 
 
 @pytest.mark.parametrize(
