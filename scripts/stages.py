@@ -155,6 +155,8 @@ def _terminated(number: int, _frame: object) -> None:
 def main(body: Callable[[], None]) -> None:
     """Run a script's body; failures become one clear message and exit status 1, a signal the usual 130."""
     signal.signal(signal.SIGTERM, _terminated)
+    # A shell has what it runs in the background ignore it, which all that is started from here would inherit.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         body()
     except StageFailed as error:

@@ -29,7 +29,8 @@ options:
       - V(candidate) has a process run as described, beside the one that serves unless that is it. Where none serves, it
         takes its place.
       - V(serving) makes that process the one that serves, and ends all others of this name.
-      - V(withdrawn) ends all processes of this name but the one that serves.
+      - V(withdrawn) ends all processes of this name but the one that serves, and those in O(directory), if given, even
+        if one of them serves.
     type: str
     choices: [candidate, serving, withdrawn]
     required: true
@@ -67,7 +68,8 @@ options:
     type: path
     required: true
   timeout:
-    description: Seconds that a start may take until the port is open.
+    description:
+      - Seconds that a start may take until the port is open. A process that has ended twice by then is not waited for.
     type: int
     default: 120
   drain:
@@ -143,6 +145,10 @@ directory:
   returned: unless O(state=withdrawn)
   type: str
   sample: /srv/flowdose/backend/releases/2
+log:
+  description: The last lines of what was ended had written.
+  returned: with O(state=withdrawn)
+  type: str
 pid:
   description: The process.
   returned: unless O(state=withdrawn) or in check mode
@@ -163,6 +169,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 # Environment variable that carries the digest of the settings a process was started with.
 MARK = "FLOWDOSE_PM2_SETTINGS"
+# A process that ended so often while it should start will go on like that.
+HOPELESS = 2
 LISTENING = "0A"  # in the column "st" of /proc/net/tcp
 
 
@@ -180,6 +188,7 @@ class Process:
     mark: str
     port: int
     directory: str
+    restarts: int  # since it was started; pm2 starts again what ended
 
     @property
     def online(self) -> bool:
@@ -252,6 +261,7 @@ def process(entry: dict[str, Any]) -> Process:
         mark=settings.get(MARK, ""),
         port=int(settings.get("PORT") or 0),
         directory=settings.get("pm_cwd", ""),
+        restarts=int(settings.get("restart_time") or 0),
     )
 
 
@@ -384,12 +394,16 @@ class Application:
             started = [entry for entry in self.processes() if entry.port == port]
             if started and started[0].online:
                 return started[0]
-            if time.monotonic() > deadline:
+            why = ""
+            if started and started[0].restarts >= HOPELESS:
+                why = f"ended {started[0].restarts} times before it opened port {port}"
+            elif time.monotonic() > deadline:
+                why = f"did not open port {port} within {self.params['timeout']} s"
+            if why:
                 said = last_words(log, written)
                 self.end(started)
                 raise Pm2Error(
-                    f"{self.name} did not open port {port} within {self.params['timeout']} s in"
-                    f" {self.params['directory']}; it was ended again. Its last words:\n{said}"
+                    f"{self.name} {why} in {self.params['directory']}; it was ended again. Its last words:\n{said}"
                 )
             time.sleep(0.5)
 
@@ -453,15 +467,18 @@ def serving(application: Application, check_mode: bool) -> dict[str, Any]:
 
 def withdrawn(application: Application, check_mode: bool) -> dict[str, Any]:
     port = application.serving_port
-    others = [entry for entry in application.processes() if entry.port != port]
-    if others and not check_mode:
-        application.end(others)
+    directory = application.params["directory"]
+    withdrawn = [entry for entry in application.processes() if entry.port != port or entry.directory == directory]
+    said = [last_words(application.pm2.log(application.name, entry.port), 0) for entry in withdrawn]
+    if withdrawn and not check_mode:
+        application.end(withdrawn)
         application.pm2.run("save", "--force")
     return {
-        "changed": bool(others),
-        "reason": "; ".join(f"ended {entry.directory}" for entry in others),
+        "changed": bool(withdrawn),
+        "reason": "; ".join(f"ended {entry.directory}" for entry in withdrawn),
         "port": port,
         "serves": True,
+        "log": "\n".join(said),
     }
 
 

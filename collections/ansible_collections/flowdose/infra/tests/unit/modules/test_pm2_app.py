@@ -37,18 +37,23 @@ def alive(pid):
     except OSError:
         return False
 
+def spawn(line, log):
+    with open(log, "a") as file:
+        return subprocess.Popen(line, stdout=file, stderr=file, start_new_session=True).pid
+
 if command == "start":
     if arguments[-1] == "--":
         sys.exit("File ecosystem.config.js not found")
     handed = arguments[arguments.index("--") + 1 :] if "--" in arguments else []
     script, options = arguments[0], arguments[1:]
-    log = open(options[options.index("--output") + 1], "a")
-    started = subprocess.Popen([sys.executable, script, *handed], stdout=log, stderr=log, start_new_session=True)
+    log = options[options.index("--output") + 1]
+    line = [sys.executable, str(Path(script).resolve()), *handed]
     name = options[options.index("--name") + 1]
     number = int((home / "next").read_text()) if (home / "next").exists() else 0
     (home / "next").write_text(str(number + 1))
     settings = {**os.environ, "pm_cwd": os.getcwd()}
-    entries.append({"pm_id": number, "pid": started.pid, "name": name, "pm2_env": settings})
+    entry = {"pm_id": number, "pid": spawn(line, log), "name": name, "pm2_env": settings, "line": line, "log": log}
+    entries.append(entry)
 elif command == "delete":
     (entry,) = [entry for entry in entries if str(entry["pm_id"]) == arguments[0]]
     if alive(entry["pid"]):
@@ -60,15 +65,19 @@ elif command == "save":
     (home / "dump.pm2").write_text(json.dumps([entry["pm2_env"]["PORT"] for entry in entries]))
 elif command == "jlist":
     for entry in entries:
+        if "crashing" in entry["line"] and not alive(entry["pid"]):  # pm2 would do it with all
+            entry["pid"] = spawn(entry["line"], entry["log"])
+            entry["pm2_env"]["restart_time"] = entry["pm2_env"].get("restart_time", 0) + 1
         entry["pm2_env"]["status"] = "online" if alive(entry["pid"]) else "errored"
     print(">>>> In-memory PM2 is out-of-date")
     print(json.dumps(entries))
 kept.write_text(json.dumps(entries))
 """
 SERVER = """
-import os, socket, sys, time
+import os, signal, socket, sys, time
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored by what a shell runs in the background
 print("starts", flush=True)
-if "broken" in sys.argv:
+if "broken" in sys.argv or "crashing" in sys.argv:
     sys.exit("cannot find module")
 server = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
 while True:
@@ -204,12 +213,27 @@ def test_one_that_does_not_start_is_ended_and_tells_why(shop: Shop) -> None:
     assert (shop.serving_port, shop.running) == (shop.ports[0], {shop.ports[0]: "one"})
 
 
+def test_one_that_ends_again_and_again_is_not_waited_for(shop: Shop) -> None:
+    shop.deploy("one")
+    with pytest.raises(pm2_app.Pm2Error, match=r"ended 2 times before it opened port \d+ (?s:.*)cannot find module"):
+        shop.ask("candidate", "two", args=["crashing"], timeout=60)
+    assert shop.running == {shop.ports[0]: "one"}
+
+
 def test_one_that_was_refused_is_withdrawn(shop: Shop) -> None:
     shop.deploy("one")
     shop.ask("candidate", "two")
-    assert shop.ask("withdrawn")["reason"] == f"ended {shop.folder}/two"
+    withdrawn = shop.ask("withdrawn", "two")
+    assert (withdrawn["reason"], withdrawn["log"]) == (f"ended {shop.folder}/two", "starts")
     assert shop.running == {shop.ports[0]: "one"}
-    assert not shop.ask("withdrawn")["changed"]
+    assert not shop.ask("withdrawn", "two")["changed"]
+
+
+def test_a_first_one_that_was_refused_is_not_left_serving(shop: Shop) -> None:
+    shop.ask("candidate")
+    assert shop.ask("withdrawn")["reason"] == f"ended {shop.folder}/one"
+    assert shop.running == {}
+    assert shop.saved == []
 
 
 def test_a_run_that_was_interrupted_is_gone_on_with(shop: Shop) -> None:
