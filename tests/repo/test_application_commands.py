@@ -68,15 +68,19 @@ def test_an_install_command_of_ones_own_makes_other_dependencies() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "configured", "command"),
+    ("said", "configured", "everything", "command"),
     [
-        (OLD_HELP, "", "medusa db:migrate --execute-safe-links"),
-        (NEW_HELP, "", "medusa db:migrate --execute-safe-links --execute-safe-search"),
-        (NEW_HELP, "yarn migrate", "yarn migrate"),
+        (OLD_HELP, "", False, "medusa db:migrate --execute-safe-links"),
+        (OLD_HELP, "", True, "medusa db:migrate --execute-all-links"),
+        (NEW_HELP, "", False, "medusa db:migrate --execute-safe-links --execute-safe-search"),
+        (NEW_HELP, "yarn migrate", True, "yarn migrate"),
     ],
 )
-def test_migrations_get_the_options_that_their_medusa_knows(said: str, configured: str, command: str) -> None:
+def test_migrations_get_the_options_that_their_medusa_knows(
+    said: str, configured: str, everything: bool, command: str
+) -> None:
     variables = {
+        "backend_pending": {"everything": everything},
         "backend_migrate_command": configured,
         "__backend_help": {"stdout": said},
         "backend_source": {"package_manager": {"name": "yarn", "version": "4.5.0"}},

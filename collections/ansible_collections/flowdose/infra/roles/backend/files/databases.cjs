@@ -1,6 +1,5 @@
 // Asks the databases of the Medusa application in the working directory, with its own drivers, its own .env, and seconds of
-// patience. `check`: both connections, encrypted and verified. `migrated`: no migration script is half done. `key`: prints a
-// publishable key, if there is one.
+// patience. `check`: both connections, encrypted and verified. `key`: prints a publishable key, if there is one.
 // Exit status 1 and a sentence on stderr when something is not as it should be.
 
 const { createRequire } = require("node:module")
@@ -82,12 +81,6 @@ const commands = {
     const results = await Promise.allSettled([postgresql("select 1"), valkey()])
     const problems = results.filter(({ status }) => status === "rejected").map(({ reason }) => reason.message)
     if (problems.length) throw new Error(problems.join("\n"))
-  },
-  async migrated() {
-    const open = await postgresql("select script_name from script_migrations where finished_at is null")
-    if (open.length) {
-      throw new Error(`these migration scripts did not end: ${open.map(({ script_name }) => script_name).join(", ")}`)
-    }
   },
   async key() {
     const keys = await postgresql(
