@@ -141,3 +141,37 @@ def test_a_package_manager_that_is_not_supported(site: Site, tmp_path: Path) -> 
         (tmp_path / "shop" / app / "pnpm-lock.yaml").write_text("lockfileVersion: '9.0'\n")
     message = site(flowdose_source=str(tmp_path / "shop"))
     assert "pnpm-lock.yaml of pnpm; yarn and npm are supported" in message
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (
+            {"flowdose_backend_count": 0},
+            "flowdose_backend_count is 0: a shop has one backend and one storefront at least",
+        ),
+        ({"flowdose_worker_count": "-1"}, "flowdose_worker_count is -1: "),
+        ({"flowdose_storefront_count": "two"}, "flowdose_storefront_count is two: "),
+        (
+            {"flowdose_backend_count": 2, "flowdose_backend_balanced": False},
+            "flowdose_backend_balanced is false, and of several droplets none but the first is visited",
+        ),
+        (
+            {"flowdose_backend_count": 2, "flowdose_backend_env_extra": {"S3_BUCKET": "", "MINIO_BUCKET": ""}},
+            "flowdose_backend_count is 2, and the backend's environment names no bucket (S3_BUCKET, MINIO_BUCKET)",
+        ),
+        (
+            {"flowdose_worker_count": 1, "flowdose_backend_env_extra": {"REDIS_URL": ""}},
+            "REDIS_URL is emptied by flowdose_backend_env_extra",
+        ),
+        (
+            {
+                "flowdose_storefront_count": 2,
+                "flowdose_storefront_env_extra": {"NEXT_SERVER_ACTIONS_ENCRYPTION_KEY": ""},
+            },
+            "NEXT_SERVER_ACTIONS_ENCRYPTION_KEY is emptied",
+        ),
+    ],
+)
+def test_several_droplets_that_would_not_work_together(site: Site, wrong: dict[str, Any], said: str) -> None:
+    assert said in site(**wrong)

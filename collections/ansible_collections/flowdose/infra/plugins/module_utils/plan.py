@@ -111,7 +111,9 @@ class Plan:
         prices: dict[str, float],
     ) -> Plan:
         """`resources` have been planned; `others` are entries without one: what is there and not declared."""
-        rows = [_row(resource, applied, prices) for resource in resources]
+        # Of what shall not be there, and is not, there is nothing to say.
+        planned = [r for r in resources if r.state == "present" or r.entry.action != "none"]
+        rows = [_row(resource, applied, prices) for resource in planned]
         for entry in others:
             rows.append(
                 Row(entry.kind, entry.name, entry.action, entry.why or "not declared", NONE, [], None, None, {}, None)

@@ -70,7 +70,7 @@ class Shop:
     ca_file: str | None = None
     certificate_days: int = 7
     closed_ports: tuple[int, ...] = ()
-    closed_hosts: tuple[str, ...] = ()
+    closed_hosts: tuple[str, ...] = ()  # HOST for the ports above, HOST:PORT for that one
     request_timeout: float = 15
 
     def checks(self) -> list[Check]:
@@ -109,10 +109,10 @@ class Shop:
                 Check("storefront health", target, "the storefront says that it is well", self.storefront_health)
             )
         for closed in self.closed_hosts or tuple(host.partition(":")[0] for host in hosts):
-            for port in self.closed_ports:
+            host, _separator, named = closed.partition(":")
+            for port in [int(named)] if named else self.closed_ports:
                 proves = "the way in is through the proxy alone"
-                run = partial(self.closed, closed, port)
-                checks.append(Check("closed port", f"{closed}:{port}", proves, run))
+                checks.append(Check("closed port", f"{host}:{port}", proves, partial(self.closed, host, port)))
         return checks
 
     # Transport

@@ -61,8 +61,8 @@ options:
     elements: int
     default: [8000, 8001, 9000, 9001]
   closed_hosts:
-    description: Where O(closed_ports) are tried, for example the public addresses of the droplets. Without it, the
-      hosts of the three addresses.
+    description: Where O(closed_ports) are tried, for example the public addresses of the droplets. C(HOST:PORT) is
+      about that port alone. Without it, the hosts of the three addresses.
     type: list
     elements: str
     default: []

@@ -150,8 +150,9 @@ def test_ports_that_must_be_closed(shop: Shop) -> None:
     with pytest.raises(Failed, match=f"port {port} answers from outside"):
         shop.closed("127.0.0.1", port)
     assert "refused" in shop.closed("127.0.0.1", 1)
-    checks = dataclasses.replace(shop, closed_ports=(8000, 9000), closed_hosts=("192.0.2.1",)).checks()
-    assert [check.target for check in checks if check.name == "closed port"] == ["192.0.2.1:8000", "192.0.2.1:9000"]
+    checks = dataclasses.replace(shop, closed_ports=(8000, 9000), closed_hosts=("192.0.2.1", "192.0.2.1:80")).checks()
+    targets = [check.target for check in checks if check.name == "closed port"]
+    assert targets == ["192.0.2.1:8000", "192.0.2.1:9000", "192.0.2.1:80"]
 
 
 def test_an_address_that_does_not_answer(shop: Shop) -> None:
