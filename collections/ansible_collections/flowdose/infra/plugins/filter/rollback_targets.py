@@ -10,6 +10,7 @@ version_added: "0.1.0"
 description:
   - Without a name, the applications that the last run switched go back to what served before.
   - With a name, every application goes back that has a release of it.
+  - Where there is no way back, the result says why.
 positional: _input, named
 options:
   _input:
@@ -27,28 +28,27 @@ author: The FlowDose infrastructure developers (@flowdose)
 EXAMPLES = r"""
 - name: Choose
   ansible.builtin.set_fact:
-    targets: "{{ ansible_play_hosts | map('extract', hostvars, 'release_history') | flowdose.infra.rollback_targets }}"
+    choice: "{{ ansible_play_hosts | map('extract', hostvars, 'release_history') | flowdose.infra.rollback_targets }}"
 """
 
 RETURN = r"""
 _value:
-  description: Application -> id of the release.
+  description: C(targets), application -> id of the release; C(problem), why there is none, or empty.
   type: dict
-  sample: {backend: 3f2a9c01d7be-0a1b2c3d4e-5f6a7b8c9d}
+  sample: {targets: {backend: 3f2a9c01d7be-0a1b2c3d4e-5f6a7b8c9d}, problem: ""}
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.flowdose.infra.plugins.module_utils import history
 
 
-def rollback_targets(histories: list[dict[str, Any]], named: str = "") -> dict[str, str]:
+def rollback_targets(histories: list[dict[str, Any]], named: str = "") -> dict[str, Any]:
     try:
-        return history.rollback_targets(list(histories), named)
+        return {"targets": history.rollback_targets(list(histories), named), "problem": ""}
     except history.NoWayBack as error:
-        raise AnsibleFilterError(str(error)) from None
+        return {"targets": {}, "problem": str(error)}
 
 
 class FilterModule:
