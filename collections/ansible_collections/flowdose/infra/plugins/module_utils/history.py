@@ -15,9 +15,8 @@ class NoWayBack(Exception):
 def rollback_targets(histories: list[dict[str, Any]], named: str = "") -> dict[str, str]:
     """What is to serve instead of what serves: application -> release.
 
-    `histories` has a dictionary of each host: `app`; `releases`, complete ones, the newest first; `current`; `last`, the
-    last switch, which may be empty: `release`, `replaced_by`, `replaced_at`, `run`; `taken_back`, releases or builds.
-    With `named`, the beginning of a release's id, every application that has such a release goes back to its newest one.
+    `histories` has of each host what release_info returned (`releases`, `current`, `last`, `taken_back`), and `app`.
+    With `named`, the beginning of a release's id, each application that has such a release goes back to its newest one.
     Without, those that the last run switched go back to what served before.
     Raises NoWayBack.
     """
@@ -62,7 +61,7 @@ def by_last_switch(by_app: dict[str, list[dict[str, Any]]]) -> dict[str, str]:
             continue  # it was the first one
         if any(target.startswith(name) for host in hosts for name in host["taken_back"]):
             raise NoWayBack(
-                f"{app} has been taken back from {target} already: name the release to go to. {listed(by_app)}"
+                f"what {app} served before, {target}, was taken back itself: name another. {listed(by_app)}"
             )
         if target not in everywhere(hosts):
             raise NoWayBack(f"{target} of {app} is not kept any more: name another one. {listed(by_app)}")
@@ -74,7 +73,8 @@ def by_last_switch(by_app: dict[str, list[dict[str, Any]]]) -> dict[str, str]:
 
 def everywhere(hosts: list[dict[str, Any]]) -> list[str]:
     """The releases that all hosts have, in the order of the first one."""
-    return [release for release in hosts[0]["releases"] if all(release in host["releases"] for host in hosts)]
+    first, *others = [[release["id"] for release in host["releases"]] for host in hosts]
+    return [release for release in first if all(release in other for other in others)]
 
 
 def listed(by_app: dict[str, list[dict[str, Any]]]) -> str:

@@ -67,6 +67,11 @@ options:
         read it.
     type: path
     required: true
+  pid:
+    description:
+      - With O(state=serving), the process that was proved. When another one runs by now, because it ended and was started
+        again, none is made to serve.
+    type: int
   timeout:
     description:
       - Seconds that a start may take until the port is open. A process that has ended twice by then is not waited for.
@@ -121,6 +126,7 @@ EXAMPLES = r"""
     args: [start, --host, 127.0.0.1, --port, PORT]
     ports: [9000, 9001]
     marks: /srv/flowdose/serving
+    pid: "{{ candidate.pid }}"
   become: true
   become_user: flowdose
 """
@@ -448,6 +454,9 @@ def serving(application: Application, check_mode: bool) -> dict[str, Any]:
         if check_mode:  # nothing was started that could be found
             return told(application, application.free_port(processes), "")
         raise Pm2Error(f"none of the processes {application.name} is the one that is to serve: start a candidate first")
+    proved = application.params["pid"]
+    if proved is not None and proved != found.pid:
+        raise Pm2Error(f"{application.name} ended, and was started again, while it was looked at (pid {proved})")
     done = []
     others = [entry for entry in processes if entry.id != found.id]
     if found.port != application.serving_port:
@@ -504,6 +513,7 @@ def main() -> None:
             "env": {"type": "dict", "default": {}},
             "ports": {"type": "list", "elements": "int", "required": True},
             "marks": {"type": "path", "required": True},
+            "pid": {"type": "int"},
             "timeout": {"type": "int", "default": 120},
             "drain": {"type": "int", "default": 30},
             "node": {"type": "path", "default": "/opt/node/bin/node"},

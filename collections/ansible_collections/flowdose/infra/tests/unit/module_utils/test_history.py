@@ -16,8 +16,12 @@ OLD, NEW, NEWER = "aaa-111-x", "bbb-222-x", "bbb-222-y"
 
 def host(app: str, *, current: str = NEW, previous: str = OLD, at: str = "10:00", **changes: Any) -> dict[str, Any]:
     last = {"release": previous, "replaced_by": current, "replaced_at": at, "run": at}
-    history = {"app": app, "releases": [NEWER, NEW, OLD], "current": current, "last": last, "taken_back": []}
+    history = {"app": app, "releases": manifests(NEWER, NEW, OLD), "current": current, "last": last, "taken_back": {}}
     return {**history, **changes}
+
+
+def manifests(*releases: str) -> list[dict[str, Any]]:
+    return [{"id": release} for release in releases]
 
 
 def test_both_go_back_when_the_last_run_switched_both() -> None:
@@ -36,7 +40,7 @@ def test_runs_without_a_name_are_told_apart_by_their_time() -> None:
 
 
 def test_by_name_every_application_that_has_it() -> None:
-    histories = [host("backend"), host("storefront", releases=[NEW])]
+    histories = [host("backend"), host("storefront", releases=manifests(NEW))]
     assert rollback_targets(histories, "aaa") == {"backend": OLD}
     assert rollback_targets([host("backend"), host("storefront")], "aaa") == {"backend": OLD, "storefront": OLD}
 
@@ -49,7 +53,7 @@ def test_by_name_the_newest_that_fits_and_not_what_serves() -> None:
 
 
 def test_a_release_must_be_on_every_host() -> None:
-    histories = [host("backend"), host("backend", releases=[NEW])]
+    histories = [host("backend"), host("backend", releases=manifests(NEW))]
     with pytest.raises(NoWayBack, match="is not kept any more"):
         rollback_targets(histories)
     with pytest.raises(NoWayBack, match="no complete release begins with aaa"):
@@ -61,8 +65,8 @@ def test_a_release_must_be_on_every_host() -> None:
     [
         ([host("backend", last={})], "no release has taken the place of another"),
         ([host("backend", previous="")], "what serves is the first release"),
-        ([host("backend", releases=[NEW])], "is not kept any more"),
-        ([host("backend", taken_back=["aaa-111"])], "served before, aaa-111-x, was taken back itself"),
+        ([host("backend", releases=manifests(NEW))], "is not kept any more"),
+        ([host("backend", taken_back={"aaa-111": {}})], "served before, aaa-111-x, was taken back itself"),
         ([host("backend"), host("backend", current=OLD)], "do not serve the same release"),
         ([host("backend", last={**host("backend")["last"], "replaced_by": "ccc"})], "serves another release than"),
     ],
@@ -78,4 +82,4 @@ def test_the_first_release_of_one_does_not_keep_the_other_from_going_back() -> N
 
 def test_what_can_be_chosen_is_told() -> None:
     with pytest.raises(NoWayBack, match=r"backend: bbb-222-y, aaa-111-x; storefront: none\. Choose with -e release=ID"):
-        rollback_targets([host("backend"), host("storefront", releases=[NEW])], "zzz")
+        rollback_targets([host("backend"), host("storefront", releases=manifests(NEW))], "zzz")

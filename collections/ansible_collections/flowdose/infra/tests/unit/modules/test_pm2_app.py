@@ -113,6 +113,7 @@ class Shop:
             "env": {},
             "ports": self.ports,
             "marks": str(self.marks),
+            "pid": None,
             "timeout": 10,
             "drain": 5,
             "node": sys.executable,
@@ -301,6 +302,15 @@ def test_a_candidate_must_be_there_to_serve(shop: Shop) -> None:
     shop.deploy("one")
     with pytest.raises(pm2_app.Pm2Error, match="start a candidate first"):
         shop.ask("serving", "two")
+
+
+def test_what_serves_is_what_was_proved(shop: Shop) -> None:
+    shop.deploy("one")
+    candidate = shop.ask("candidate", "two")
+    with pytest.raises(pm2_app.Pm2Error, match="ended, and was started again"):
+        shop.ask("serving", "two", pid=candidate["pid"] + 1)
+    assert shop.serving_port == shop.ports[0]
+    assert shop.ask("serving", "two", pid=candidate["pid"])["serves"]
 
 
 def test_processes_get_what_the_daemons_service_tells_node(shop: Shop) -> None:

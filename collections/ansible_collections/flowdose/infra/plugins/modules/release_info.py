@@ -1,0 +1,140 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, the flowdose.infra developers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release_info
+short_description: Read which releases of an application are on a host
+version_added: "0.1.0"
+description:
+  - Reads what role C(flowdose.infra.release) has left on the host. An application that was never deployed has no
+    releases.
+options:
+  home:
+    description: The application's folder.
+    type: path
+    required: true
+author: The FlowDose infrastructure developers (@flowdose)
+attributes:
+  check_mode:
+    support: full
+    description: Changes nothing anyway.
+"""
+
+EXAMPLES = r"""
+- name: Read the releases of the backend
+  flowdose.infra.release_info:
+    home: /srv/flowdose/backend
+  register: found
+  become: true
+
+- name: Say which one serves
+  ansible.builtin.debug:
+    msg: "{{ found.current }} took the place of {{ found.last.release }}"
+  when: found.last
+"""
+
+RETURN = r"""
+releases:
+  description: The manifests of the complete releases, those that were made last first.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The release's name, of the three that follow.
+      type: str
+    source:
+      description: Digits of the commit, or of the digest of a folder.
+      type: str
+    build:
+      description: Source, and a digest of what its build read beside it.
+      type: str
+    configuration:
+      description: Digest of its environment.
+      type: str
+    commit:
+      description: The full commit. V(none) for a folder.
+      type: str
+    made_at:
+      description: When, in UTC.
+      type: str
+    made_by:
+      description: By whom.
+      type: str
+current:
+  description: Id of the one that serves; empty when none does.
+  returned: always
+  type: str
+last:
+  description: The last switch; empty when there was none.
+  returned: always
+  type: dict
+  sample: {release: 3f2a-1-1, replaced_by: 91b4-2-2, replaced_at: "2026-11-23T10:00:00Z", run: ""}
+taken_back:
+  description: Releases, or builds, that were taken back -> when, by whom and for which one.
+  returned: always
+  type: dict
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+MANIFEST, LAST_SWITCH, TAKEN_BACK = ".release.json", "previous.json", "taken-back-"
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. Raises ValueError that names the file, when there is none in it."""
+    try:
+        found = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON file: {error}. Remove it, if nobody knows what it said") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} has no JSON object. Remove it, if nobody knows what it said")
+    return found
+
+
+def releases(home: Path) -> list[dict[str, Any]]:
+    manifests = sorted(home.glob(f"releases/*/{MANIFEST}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return [read(path) for path in manifests]
+
+
+def current(home: Path) -> str:
+    try:
+        return Path(os.readlink(home / "current")).name
+    except FileNotFoundError:
+        return ""
+
+
+def last_switch(home: Path) -> dict[str, Any]:
+    path = home / LAST_SWITCH
+    return read(path) if path.exists() else {}
+
+
+def taken_back(home: Path) -> dict[str, dict[str, Any]]:
+    return {path.stem.removeprefix(TAKEN_BACK): read(path) for path in sorted(home.glob(f"{TAKEN_BACK}*.json"))}
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec={"home": {"type": "path", "required": True}}, supports_check_mode=True)
+    home = Path(module.params["home"])
+    try:
+        found = {
+            "releases": releases(home),
+            "current": current(home),
+            "last": last_switch(home),
+            "taken_back": taken_back(home),
+        }
+    except (ValueError, OSError) as error:
+        module.fail_json(msg=f"the releases in {home} could not be read: {error}")
+    module.exit_json(changed=False, **found)
+
+
+if __name__ == "__main__":
+    main()
