@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import time
-from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Literal, cast
 
@@ -20,7 +19,7 @@ from ansible import constants as C
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible_collections.flowdose.infra.plugins.callback import deploy_lock as callback
-from ansible_collections.flowdose.infra.plugins.module_utils.deploy_lock import PATH
+from ansible_collections.flowdose.infra.plugins.module_utils.deploy_lock import PATH, told
 
 PATIENCE = 10.0  # seconds for a lock that is just being freed
 FREE_LOCK = Path(__file__).parents[1] / "plugin_utils" / "free_lock.py"
@@ -183,13 +182,6 @@ def life_of(lock: Lock) -> Life:
     if alive[0]:
         return "runs"
     return "ends" if any(alive) else "ended"
-
-
-def told(lock: Lock, now: str) -> str:
-    if "who" not in lock:
-        return f"lock {lock['id']}, which cannot be read"
-    minutes = (datetime.fromisoformat(now) - datetime.fromisoformat(lock["since"])).total_seconds() / 60
-    return f"{lock['who']} {lock['purpose']}, since {lock['since']} ({minutes:.0f} minutes ago), lock {lock['id']}"
 
 
 def refusal(lock: Lock, now: str) -> str:

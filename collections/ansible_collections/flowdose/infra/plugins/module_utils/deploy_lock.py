@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +69,11 @@ def free(path: Path, identity: str) -> bool:
     except FileNotFoundError:
         return False
     return True
+
+
+def told(lock: dict[str, Any], now: str) -> str:
+    """A lock for people. `now` is the time on its host."""
+    if "who" not in lock:
+        return f"lock {lock['id']}, which cannot be read"
+    minutes = (datetime.fromisoformat(now) - datetime.fromisoformat(lock["since"])).total_seconds() / 60
+    return f"{lock['who']} {lock['purpose']}, since {lock['since']} ({minutes:.0f} minutes ago), lock {lock['id']}"
