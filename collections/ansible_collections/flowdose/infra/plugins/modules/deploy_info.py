@@ -115,6 +115,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flowdose.infra.plugins.module_utils import deploy_lock, deploy_log
+from ansible_collections.flowdose.infra.plugins.module_utils.releases import MANIFEST, current, read, taken_back
 
 
 class Unreadable(Exception):
@@ -143,12 +144,13 @@ class Host:
 
     def app(self, home: Path, processes: list[dict[str, Any]]) -> dict[str, Any]:
         link = home / "current"
-        releases = [self.release(home, folder) for folder in (home / "releases").iterdir()]
+        marks = self.attempt("what was taken back", lambda: taken_back(home), {})
+        found = [self.release(folder, marks) for folder in (home / "releases").iterdir()]
         return {
             "app": home.name,
-            "current": link.readlink().name if link.is_symlink() else "",
+            "current": current(home),
             "since": iso(link.lstat().st_mtime) if link.is_symlink() else "",
-            "releases": sorted(releases, key=lambda entry: str(entry.get("made_at", "")), reverse=True),
+            "releases": sorted(found, key=lambda entry: str(entry.get("made_at", "")), reverse=True),
             "processes": [
                 {
                     **entry,
@@ -165,18 +167,13 @@ class Host:
         marks = [path.name.rpartition("-")[2] for path in (Path(self._options["root"]) / "serving").glob(f"{name}-*")]
         return int(marks[0]) if marks else min(entry["port"] for entry in processes if entry["name"] == name)
 
-    def release(self, home: Path, folder: Path) -> dict[str, Any]:
-        manifest = folder / ".release.json"
-        complete = manifest.exists()
-        said = self.attempt(str(manifest), lambda: json.loads(manifest.read_text()), {}) if complete else {}
-        # a mark is called by the release, or by the beginning that it has in common with others of the same build
-        marks = [
-            mark
-            for mark in sorted((home / "taken-back").glob("*.json"))
-            if f"{folder.name}-".startswith(f"{mark.stem}-")
-        ]
-        taken_back = self.attempt(str(marks[0]), lambda: json.loads(marks[0].read_text()), {}) if marks else {}
-        return {**said, "id": folder.name, "complete": complete, "taken_back": taken_back}
+    def release(self, folder: Path, marks: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        manifest = folder / MANIFEST
+        said = self.attempt("a release", lambda: read(manifest), {}) if manifest.exists() else {}
+        # a mark names the release, or its build, which is the beginning that it has in common with others
+        named = [mark for mark in marks if f"{folder.name}-".startswith(f"{mark}-")]
+        back = marks[named[0]] if named else {}
+        return {**said, "id": folder.name, "complete": manifest.exists(), "taken_back": back}
 
     def processes(self) -> list[dict[str, Any]]:
         """All that pm2 keeps. Asks only a daemon that runs: pm2 would start one, outside of its service."""

@@ -79,46 +79,10 @@ taken_back:
   type: dict
 """
 
-import json
-import os
 from pathlib import Path
-from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-
-MANIFEST, LAST_SWITCH, TAKEN_BACK = ".release.json", "previous.json", "taken-back-"
-
-
-def read(path: Path) -> dict[str, Any]:
-    """The object in a JSON file. Raises ValueError that names the file, when there is none in it."""
-    try:
-        found = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"{path} is no JSON file: {error}. Remove it, if nobody knows what it said") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"{path} has no JSON object. Remove it, if nobody knows what it said")
-    return found
-
-
-def releases(home: Path) -> list[dict[str, Any]]:
-    manifests = sorted(home.glob(f"releases/*/{MANIFEST}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    return [read(path) for path in manifests]
-
-
-def current(home: Path) -> str:
-    try:
-        return Path(os.readlink(home / "current")).name
-    except FileNotFoundError:
-        return ""
-
-
-def last_switch(home: Path) -> dict[str, Any]:
-    path = home / LAST_SWITCH
-    return read(path) if path.exists() else {}
-
-
-def taken_back(home: Path) -> dict[str, dict[str, Any]]:
-    return {path.stem.removeprefix(TAKEN_BACK): read(path) for path in sorted(home.glob(f"{TAKEN_BACK}*.json"))}
+from ansible_collections.flowdose.infra.plugins.module_utils.releases import current, last_switch, releases, taken_back
 
 
 def main() -> None:

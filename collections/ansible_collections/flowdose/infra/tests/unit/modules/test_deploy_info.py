@@ -88,9 +88,8 @@ def test_what_serves_and_what_there_is(droplet: Droplet) -> None:
     droplet.release("src2-b2-c2", made_at="2026-11-23T03:00:00Z")
     droplet.release("src3-b3-c1")
     (droplet.home / "current").symlink_to("releases/src2-b2-c1")
-    (droplet.home / "taken-back").mkdir()
-    (droplet.home / "taken-back/src2-b2-c2.json").write_text('{"who": "ben@desk", "for": "src2-b2-c1"}')
-    (droplet.home / "taken-back/src1-b1.json").write_text('{"who": "anna@laptop"}')
+    (droplet.home / "taken-back-src2-b2-c2.json").write_text('{"who": "ben@desk", "for": "src2-b2-c1"}')
+    (droplet.home / "taken-back-src1-b1.json").write_text('{"who": "anna@laptop"}')
     with socket.create_server(("127.0.0.1", 0)) as listener:
         closed = listener.getsockname()[1]
     (droplet.folder / f"srv/serving/medusa-backend-{closed}").touch()
@@ -144,7 +143,7 @@ def test_what_is_broken_is_said_and_the_rest_is_read(droplet: Droplet) -> None:
     result = droplet.look()
     assert [entry["id"] for entry in result["apps"][0]["releases"]] == ["src1-b1-c1"]
     assert "no daemon runs (systemctl status pm2-flowdose says why)" in result["problems"][0]
-    assert ".release.json: " in result["problems"][1]
+    assert ".release.json is no JSON file" in result["problems"][1]
     assert "Is a directory" in result["problems"][2]
     droplet.runs()
     (droplet.folder / "pm2/bin/pm2").write_text("import sys; sys.exit('cannot connect')")
