@@ -31,30 +31,39 @@ def release(manager: str, version: str | None, **changed: Any) -> dict[str, Any]
         "id": "0",
         "lockfile": {"name": "x", "sha256": "0"},
         "dependencies": "0",
+        "archive": "/cache/0.tar.gz",
         "package_manager": {"name": manager, "version": version},
     }
     names = {name: f"{{{{ __release_{name} }}}}" for name in ("install_command", "dependencies", "id")}
-    variables = {"release_app": "backend", "release_source": source, "release_env_consumer": "medusa", **changed}
+    memory = {"ansible_facts": {"ansible_memtotal_mb": 3919, "ansible_swaptotal_mb": 0}}
+    variables = {
+        "release_app": "backend",
+        "__release_memory": memory,
+        "release_source": source,
+        "release_env_consumer": "medusa",
+        **changed,
+    }
     names |= {"build": "{{ release_build_command }}", "environment": "{{ __release_environment }}"}
     return evaluate("release", names, variables)
 
 
 @pytest.mark.parametrize(
-    ("manager", "version", "install", "build", "first_in_path"),
+    ("manager", "version", "install", "build", "tool"),
     [
         ("yarn", "4.5.0", "yarn install --immutable", "yarn run build", "/opt/yarn-4.5.0/bin"),
         ("yarn", "3.8.7", "yarn install --immutable", "yarn run build", "/opt/yarn-3.8.7/bin"),
         ("yarn", "1.22.22", "yarn install --frozen-lockfile", "yarn run build", "/opt/yarn-1.22.22/bin"),
+        ("pnpm", "10.11.1", "pnpm install --frozen-lockfile", "pnpm run build", "/opt/pnpm-10.11.1/bin"),
         ("npm", None, "npm ci --include=dev", "npm run build", "/opt/node/bin"),
     ],
 )
 def test_each_package_manager_is_spoken_to_in_its_own_way(
-    manager: str, version: str | None, install: str, build: str, first_in_path: str
+    manager: str, version: str | None, install: str, build: str, tool: str
 ) -> None:
     values = release(manager, version)
     assert values["install_command"].startswith(install)
     assert values["build"] == build
-    assert values["environment"]["PATH"].split(":")[0] == first_in_path
+    assert values["environment"]["PATH"].split(":")[0] == tool
     # yarn 4 alone knows the setting, and needs it: its threads take more memory than a small droplet has
     assert ("YARN_TASK_POOL_MODE" in values["environment"]) == (manager == "yarn" and str(version).startswith("4."))
 

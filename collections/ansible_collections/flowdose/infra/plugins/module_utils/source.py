@@ -18,13 +18,14 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
 import tarfile
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -33,17 +34,31 @@ BUILD_FOLDERS = {".git", "node_modules", ".medusa", ".next", ".turbo"}
 LOCAL_ENV_FILE = re.compile(r"\.env(\.local|\..+\.local)?\Z")
 
 LOCKFILES = {"yarn.lock": "yarn", "package-lock.json": "npm", "npm-shrinkwrap.json": "npm", "pnpm-lock.yaml": "pnpm"}
-# What of package.json a lockfile has to fit.
+# What an installation reads beside the lockfile: of package.json, files of settings, and patches.
 DEPENDENCY_KEYS = (
     "dependencies",
     "devDependencies",
     "optionalDependencies",
     "peerDependencies",
+    "dependenciesMeta",
     "overrides",
     "resolutions",
+    "workspaces",
+    "pnpm",
 )
+INSTALL_SCRIPTS = ("preinstall", "install", "postinstall", "prepare")
+INSTALL_SETTINGS = {".npmrc", ".yarnrc", ".yarnrc.yml", "pnpm-workspace.yaml", ".pnpmfile.cjs", ".pnpmfile.mjs"}
 # The last release of yarn 1; nothing will follow it.
 YARN_CLASSIC = "1.22.22"
+# What installs where nothing names a pnpm, by the major version of the lockfile. For 9 that is not the newest: later
+# ones read the same lockfile, but no longer the settings in .npmrc and package.json that it was made with.
+PNPM = {"6": "8.15.9", "9": "10.34.9"}
+# How a lockfile names the folder of a workspace. That of yarn 1 does not.
+WORKSPACE_ENTRY = {
+    "yarn": '^  resolution: ".*@workspace:{folder}"',
+    "npm": '^ +"{folder}": {{',
+    "pnpm": "^  '?{folder}'?:",
+}
 
 ID_LENGTH = 12
 
@@ -67,14 +82,17 @@ class File:
 
 @dataclass(frozen=True)
 class Tree:
-    """The files of a source by path relative to its (sub)folder, `/` between the parts."""
+    """The files of a source by path relative to its top, `/` between the parts.
+
+    The top is the application's folder, or one above it that has the lockfile of the workspace that it is in.
+    """
 
     kind: str  # git | folder
     files: dict[str, File]
     origin: str  # for messages: the address without credentials, and the subfolder
     commit: str | None = None  # 40 hexadecimal digits
     subject: str | None = None
-    parent_names: frozenset[str] = frozenset()  # names next to the subfolder's top, to recognise a workspace
+    directory: str = ""  # of the application, below the top
 
 
 # --- reading
@@ -82,20 +100,29 @@ class Tree:
 
 
 @contextlib.contextmanager
-def read_source(run_command: RunCommand, source: str, ref: str | None, subfolder: str, cache: Path) -> Iterator[Tree]:
+def read_source(
+    run_command: RunCommand,
+    source: str,
+    ref: str | None,
+    subfolder: str,
+    cache: Path,
+    deploy_key: DeployKey | None = None,
+) -> Iterator[Tree]:
     """Yield the tree of `source`, whose files can be read until the context ends.
 
     `source` is a folder, taken as it stands without the ignored files, or with `ref` (or bare) a git repository; else
     an address that git understands. `ref` is a branch, a tag or a commit; without one it is the remote's HEAD.
-    `run_command` is the module's.
+    `run_command` is the module's. `deploy_key` opens addresses of SSH.
     """
-    git = Git(run_command)
+    git = Git(run_command, deploy_key)
     parts = [part for part in subfolder.split("/") if part not in ("", ".")]
     if ".." in parts or subfolder.startswith("/"):
         raise SourceError(f"subfolder must be a path inside the source, not {subfolder!r}")
     subfolder = "/".join(parts)
     if is_address(source):
         address = Address.parse(source)
+        if deploy_key:
+            deploy_key.check(address)
         repository = _fetch(git, address, ref, cache)
         with _tree_of_commit(git, repository, address.shown, ref or "refs/remotes/origin/HEAD", subfolder) as tree:
             yield tree
@@ -147,6 +174,57 @@ def secrets_in(source: str) -> set[str]:
 
 
 @dataclass(frozen=True)
+class DeployKey:
+    """A private key that opens a repository, and the file of the host keys learned at first contact."""
+
+    file: Path
+    known_hosts: Path
+
+    def check(self, address: Address) -> None:
+        """Raise SourceError for what ssh would refuse, or never use. Reads nothing of the key."""
+        if re.match(r"(https?|git|file)://", address.shown):
+            raise SourceError(
+                f"the deploy key {self.file} opens addresses of SSH only, and the source is {address.shown}: give the "
+                "address as git@HOST:PATH"
+            )
+        try:
+            mode = self.file.stat().st_mode
+        except OSError as error:
+            raise SourceError(f"the deploy key {self.file} cannot be read: {error.strerror}") from None
+        if not stat.S_ISREG(mode) or stat.S_IMODE(mode) & 0o077:
+            raise SourceError(f"ssh uses no key that others can read: chmod 600 {shlex.quote(str(self.file))}")
+        self.known_hosts.parent.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def command(self) -> str:
+        """What git runs, by way of a shell, to reach the other side."""
+        options = [
+            "BatchMode=yes",
+            "ConnectTimeout=15",
+            "IdentitiesOnly=yes",
+            "StrictHostKeyChecking=accept-new",
+            # Quoted twice: for ssh, which takes a list of files, and for the shell.
+            f'UserKnownHostsFile="{self.known_hosts}"',
+        ]
+        return shlex.join(["ssh", "-i", str(self.file), *(word for option in options for word in ("-o", option))])
+
+    def advice(self, said: str, run_command: RunCommand) -> str:
+        """What to do about what ssh said; empty when the key has no part in it."""
+        if "HOST IDENTIFICATION HAS CHANGED" in said:
+            return (
+                "The host shows another key than at first contact. If its owner says that this is right, remove the "
+                f"old one from {self.known_hosts}."
+            )
+        if not re.search(r"[Dd]enied|not found", said):
+            return ""
+        status, public, _errors = run_command(["ssh-keygen", "-y", "-P", "", "-f", str(self.file)], environ_update={})
+        if status != 0:
+            return f"{self.file} cannot be used without a passphrase. Make a key: ssh-keygen -t ed25519 -N '' -f FILE"
+        shown = public if isinstance(public, str) else public.decode()
+        return f"Give the repository this deploy key, the public half of {self.file}: {shown.strip()}"
+
+
+@dataclass(frozen=True)
 class Answer:
     """How a git command ended."""
 
@@ -160,6 +238,7 @@ class Git:
     """git, run by the module's `run_command`."""
 
     run_command: RunCommand
+    deploy_key: DeployKey | None = None
 
     def __call__(self, arguments: list[str], repository: Path, address: Address | None = None) -> Answer:
         """Run git in `repository`. A command that fails is an answer too.
@@ -178,7 +257,9 @@ class Git:
             "http.lowSpeedTime": "30",
         }
         environment = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-        if "GIT_SSH_COMMAND" not in os.environ:
+        if self.deploy_key:
+            environment["GIT_SSH_COMMAND"] = self.deploy_key.command
+        elif "GIT_SSH_COMMAND" not in os.environ:
             environment["GIT_SSH_COMMAND"] = "ssh -o BatchMode=yes -o ConnectTimeout=15"
         if address and address.user:
             environment |= {"FLOWDOSE_GIT_USER": address.user, "FLOWDOSE_GIT_PASSWORD": address.password}
@@ -214,17 +295,29 @@ def _fetch(git: Git, address: Address, ref: str | None, cache: Path) -> Path:
         # Not a mirror: that would fetch every pull request as well.
         wanted = ["+HEAD:refs/remotes/origin/HEAD", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
         options = ["fetch", "--quiet", "--prune", "--no-write-fetch-head", "--end-of-options", address.shown]
-        _succeed(git(options + wanted, repository, address), f"read the repository {address.shown}")
+        fetched = git(options + wanted, repository, address)
+        said = fetched.stderr.decode(errors="replace")
+        advice = git.deploy_key.advice(said, git.run_command) if git.deploy_key and fetched.returncode != 0 else ""
+        _succeed(fetched, f"read the repository {address.shown}", advice)
         if full_commit and git(["cat-file", "-e", f"{ref}^{{commit}}"], repository).returncode != 0:
             git([*options, str(ref)], repository, address)  # on no branch, such as the head of a pull request
     return repository
 
 
-def _succeed(result: Answer, attempt: str) -> bytes:
+def _succeed(result: Answer, attempt: str, advice: str = "") -> bytes:
     if result.returncode != 0:
         reason = result.stderr.decode(errors="replace").strip() or f"git ended with status {result.returncode}"
-        raise SourceError(f"could not {attempt}: {reason}")
+        raise SourceError("\n".join(filter(None, [f"could not {attempt}: {reason}", advice])))
     return result.stdout or b""
+
+
+def _top(subfolder: str, names: Callable[[str], Iterable[str]]) -> tuple[str, str]:
+    """The folder of the lockfile, and that of the application below it. `names` lists a folder of the source."""
+    parts = subfolder.split("/") if subfolder else []
+    for length in range(len(parts), -1, -1):
+        if not LOCKFILES.keys().isdisjoint(names("/".join(parts[:length]))):
+            return "/".join(parts[:length]), "/".join(parts[length:])
+    return subfolder, ""
 
 
 @contextlib.contextmanager
@@ -234,9 +327,14 @@ def _tree_of_commit(git: Git, repository: Path, origin: str, ref: str, subfolder
     subject = _succeed(git(["log", "-1", "--format=%s", commit], repository), f"read {shown_commit}")
     if subfolder and git(["cat-file", "-e", f"{commit}:{subfolder}/"], repository).returncode != 0:
         raise SourceError(f"{shown_commit} has no folder {subfolder!r}")
-    top = _succeed(git(["ls-tree", "--name-only", "-z", commit], repository), f"list {shown_commit}")
+
+    def names(folder: str) -> list[str]:
+        listed = git(["ls-tree", "--name-only", "-z", f"{commit}:{folder}"], repository)
+        return _succeed(listed, f"list {shown_commit}").decode(errors="replace").split("\0")
+
+    top, directory = _top(subfolder, names)
     with tempfile.NamedTemporaryFile() as file:
-        treeish = f"{commit}:{subfolder}" if subfolder else commit
+        treeish = f"{commit}:{top}" if top else commit
         written = ["archive", "--format=tar", f"--output={file.name}", treeish]
         _succeed(git(written, repository), f"archive {shown_commit}")
         with tarfile.open(file.name) as archive:
@@ -252,7 +350,7 @@ def _tree_of_commit(git: Git, repository: Path, origin: str, ref: str, subfolder
                 origin=f"{shown_commit}, folder {subfolder}" if subfolder else shown_commit,
                 commit=commit,
                 subject=subject.decode(errors="replace").strip(),
-                parent_names=frozenset(top.decode(errors="replace").split("\0")) if subfolder else frozenset(),
+                directory=directory,
             )
 
 
@@ -285,9 +383,10 @@ def _resolve(git: Git, repository: Path, origin: str, ref: str) -> str:
 
 
 def _tree_of_folder(git: Git, folder: Path, subfolder: str) -> Tree:
-    top = folder / subfolder
-    if not top.is_dir():
+    if not (folder / subfolder).is_dir():
         raise SourceError(f"the source {folder} has no folder {subfolder!r}")
+    above, directory = _top(subfolder, lambda name: os.listdir(folder / name))
+    top = folder / above
     files: dict[str, File] = {}
     for name in _names(git, top):
         path = top / name
@@ -295,8 +394,7 @@ def _tree_of_folder(git: Git, folder: Path, subfolder: str) -> Tree:
             files[name] = File(False, bytes, os.readlink(path))
         elif path.is_file():
             files[name] = File(os.access(path, os.X_OK), path.read_bytes)
-    parents = frozenset(os.listdir(folder)) if subfolder else frozenset()
-    return Tree(kind="folder", files=files, origin=str(top), parent_names=parents)
+    return Tree(kind="folder", files=files, origin=str(folder / subfolder), directory=directory)
 
 
 def _names(git: Git, top: Path) -> Iterator[str]:
@@ -347,25 +445,18 @@ def _is_source(name: str) -> bool:
 
 
 def inspect(tree: Tree, package_manager: str | None = None) -> dict[str, object]:
-    """Return `{package_manager: {name, version}, lockfile: {name, sha256}, dependencies, node_engines}`.
+    """Return `{package_manager: {name, version}, lockfile: {name, sha256}, dependencies, directory, node_engines}`.
 
     `package_manager` (`yarn@4.5.0`) takes the place of package.json's `packageManager`. `version` is None where the
-    lockfile does not depend on it (npm, pnpm). Raises SourceError for a source whose dependencies cannot be installed
-    as locked.
+    lockfile does not depend on it (npm). Raises SourceError for a source whose dependencies cannot be installed as
+    locked.
     """
-    if "package.json" not in tree.files:
-        hint = "; set the subfolder of the application" if not tree.parent_names else ""
-        raise SourceError(f"{tree.origin} has no package.json{hint}")
-    try:
-        package = json.loads(tree.files["package.json"].read())
-    except ValueError as error:
-        raise SourceError(f"package.json of {tree.origin} is not valid JSON: {error}") from None
-    if not isinstance(package, dict):
-        raise SourceError(f"package.json of {tree.origin} is not a JSON object")
-    named = package_manager or package.get("packageManager") or _yarn_path(tree)
+    application = _package(tree, tree.directory)
+    package = _package(tree, "") if tree.directory else application
+    named = package_manager or _named(package) or _named(application) or _yarn_path(tree)
     locks = [name for name in LOCKFILES if name in tree.files]
     if named:
-        match = re.fullmatch(r"(yarn|npm|pnpm)@(\d+\.\d+\.\d+[^+\s]*)(\+.*)?", str(named))
+        match = re.fullmatch(r"(yarn|npm|pnpm)@(\d+\.\d+\.\d+[^+\s]*)(\+.*)?", named)
         if not match:
             raise SourceError(
                 f"{tree.origin} asks for the package manager {named!r}; supported are yarn, npm and pnpm @ x.y.z"
@@ -377,11 +468,7 @@ def inspect(tree: Tree, package_manager: str | None = None) -> dict[str, object]
     else:
         manager, version = "", None
     if not locks:
-        workspace = [name for name in LOCKFILES if name in tree.parent_names]
-        hint = ""
-        if workspace:
-            hint = f" {workspace[0]} lies above it: a workspace cannot be built from one of its folders."
-        raise SourceError(f"{tree.origin} has no lockfile ({', '.join(LOCKFILES)}); commit one.{hint}")
+        raise SourceError(f"{tree.origin} has no lockfile ({', '.join(LOCKFILES)}); commit one")
     if len({LOCKFILES[name] for name in locks}) > 1:
         raise SourceError(
             f"{tree.origin} has the lockfiles {' and '.join(locks)}: remove what is not used, or name the right "
@@ -391,14 +478,71 @@ def inspect(tree: Tree, package_manager: str | None = None) -> dict[str, object]
     manager = manager or LOCKFILES[locks[0]]
     if manager == "yarn":
         version = _yarn_version(tree.origin, lock, version)
-    engines = package.get("engines")
-    asked_for = json.dumps({key: package.get(key) for key in DEPENDENCY_KEYS}, sort_keys=True)
+    elif manager == "pnpm":
+        version = version or _pnpm_version(tree.origin, lock)
+    if tree.directory and not _is_workspace(tree.directory, package, manager, lock):
+        raise SourceError(
+            f"{tree.origin} has no lockfile, and {locks[0]} above it knows no workspace {tree.directory!r}: make it "
+            f"one and run `{manager} install` there, or commit a lockfile beside its package.json"
+        )
+    engines = application.get("engines")
     return {
         "package_manager": {"name": manager, "version": version},
         "lockfile": {"name": locks[0], "sha256": hashlib.sha256(lock).hexdigest()},
-        "dependencies": hashlib.sha256(asked_for.encode()).hexdigest(),
+        "dependencies": _dependencies(tree),
+        "directory": tree.directory,
         "node_engines": engines.get("node") if isinstance(engines, dict) else None,
     }
+
+
+def _package(tree: Tree, directory: str) -> dict[str, Any]:
+    """A package.json of the tree."""
+    name = f"{directory}/package.json" if directory else "package.json"
+    where = tree.origin if directory == tree.directory else f"the workspace of {tree.origin}"
+    if name not in tree.files:
+        raise SourceError(f"{where} has no package.json; set the subfolder to that of the application")
+    try:
+        package = json.loads(tree.files[name].read())
+    except ValueError as error:
+        raise SourceError(f"package.json of {where} is not valid JSON: {error}") from None
+    if not isinstance(package, dict):
+        raise SourceError(f"package.json of {where} is not a JSON object")
+    return package
+
+
+def _named(package: dict[str, Any]) -> str | None:
+    """The package manager that package.json names, as `name@version`."""
+    if package.get("packageManager"):
+        return str(package["packageManager"])
+    engines = package.get("devEngines")
+    wanted = engines.get("packageManager") if isinstance(engines, dict) else None
+    # Of a range the lowest: it is one that the lockfile may have been made with.
+    if isinstance(wanted, dict) and re.fullmatch(r"[~^]?\d+\.\d+\.\d+", str(wanted.get("version"))):
+        return f"{wanted.get('name')}@{str(wanted['version']).lstrip('~^')}"
+    return None
+
+
+def _is_workspace(directory: str, package: dict[str, Any], manager: str, lock: bytes) -> bool:
+    if manager == "yarn" and b"__metadata:" not in lock:
+        return bool(package.get("workspaces"))
+    entry = WORKSPACE_ENTRY[manager].format(folder=re.escape(directory))
+    return bool(re.search(entry.encode(), lock, re.MULTILINE))
+
+
+def _dependencies(tree: Tree) -> str:
+    """SHA-256 of what an installation reads beside the lockfile."""
+    read: dict[str, object] = {}
+    for name, file in tree.files.items():
+        last = name.rpartition("/")[2]
+        if last in INSTALL_SETTINGS or last.endswith(".patch"):
+            read[name] = hashlib.sha256(file.read()).hexdigest()
+        elif last == "package.json":
+            with contextlib.suppress(ValueError, AttributeError):  # that of a test, say, which nobody installs
+                package = json.loads(file.read())
+                scripts = package.get("scripts") or {}
+                asked_for = {key: package[key] for key in DEPENDENCY_KEYS if key in package}
+                read[name] = [asked_for, {key: scripts[key] for key in INSTALL_SCRIPTS if key in scripts}]
+    return hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()
 
 
 def _yarn_path(tree: Tree) -> str | None:
@@ -428,6 +572,17 @@ def _yarn_version(origin: str, lock: bytes, version: str | None) -> str:
     return version
 
 
+def _pnpm_version(origin: str, lock: bytes) -> str:
+    match = re.search(rb"^lockfileVersion: '?(\d+)", lock, re.MULTILINE)
+    found = match[1].decode() if match else "unknown"
+    if found not in PNPM:
+        raise SourceError(
+            f"pnpm-lock.yaml of {origin} has the version {found}; known are {', '.join(PNPM)}: name your pnpm as "
+            "packageManager in package.json, or run `pnpm install` of a newer one and commit pnpm-lock.yaml"
+        )
+    return PNPM[found]
+
+
 # --- writing
 # -----------------------------------------------------------------------------------------------------------
 
@@ -441,7 +596,10 @@ def write_archive(tree: Tree, cache: Path) -> tuple[str, Path]:
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=cache) as plain:
         with tarfile.open(fileobj=plain, mode="w") as archive:
-            for name, file in sorted(tree.files.items()):
+            # Folders too: who unpacks it as another user gives that one what is in the archive, and no more.
+            folders = {str(folder) for name in tree.files for folder in PurePosixPath(name).parents} - {"."}
+            members = dict.fromkeys(folders) | tree.files
+            for name, file in sorted(members.items()):
                 _add(archive, name, file)
         # Of what is inside, because the compressed bytes depend on the version of zlib.
         plain.seek(0)
@@ -457,9 +615,13 @@ def write_archive(tree: Tree, cache: Path) -> tuple[str, Path]:
     return (tree.commit or digest)[:ID_LENGTH], path
 
 
-def _add(archive: tarfile.TarFile, name: str, file: File) -> None:
+def _add(archive: tarfile.TarFile, name: str, file: File | None) -> None:
+    """Add a file, or a folder where there is none."""
     member = tarfile.TarInfo(name)
-    if file.target is not None:
+    if file is None:
+        member.type, member.mode = tarfile.DIRTYPE, 0o755
+        archive.addfile(member)
+    elif file.target is not None:
         member.type, member.linkname, member.mode = tarfile.SYMTYPE, file.target, 0o777
         archive.addfile(member)
     else:

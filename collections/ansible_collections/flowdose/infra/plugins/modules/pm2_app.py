@@ -41,7 +41,8 @@ options:
     type: path
   script:
     description:
-      - The JavaScript file to run, relative to O(directory).
+      - The JavaScript file to run, relative to O(directory), or to the nearest folder above it where it is, as Node.js
+        looks for packages.
       - Required unless O(state=withdrawn).
     type: str
   args:
@@ -105,7 +106,7 @@ EXAMPLES = r"""
     state: candidate
     name: medusa-backend
     directory: /srv/flowdose/backend/releases/2/.medusa/server
-    script: ../../node_modules/@medusajs/cli/cli.js
+    script: node_modules/@medusajs/cli/cli.js
     args: [start, --host, 127.0.0.1, --port, PORT]
     ports: [9000, 9001]
     marks: /srv/flowdose/serving
@@ -122,7 +123,7 @@ EXAMPLES = r"""
     state: serving
     name: medusa-backend
     directory: /srv/flowdose/backend/releases/2/.medusa/server
-    script: ../../node_modules/@medusajs/cli/cli.js
+    script: node_modules/@medusajs/cli/cli.js
     args: [start, --host, 127.0.0.1, --port, PORT]
     ports: [9000, 9001]
     marks: /srv/flowdose/serving
@@ -502,6 +503,13 @@ def told(application: Application, port: int, reason: str, found: Process | None
     }
 
 
+def nearest(directory: str, script: str) -> str:
+    """The path of `script` from `directory`: there, or in the nearest folder above it that has it."""
+    folders = [Path(directory), *Path(directory).parents]
+    found = next((folder / script for folder in folders if (folder / script).is_file()), Path(directory) / script)
+    return os.path.relpath(found, directory)
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -527,6 +535,8 @@ def main() -> None:
     if len(set(params["ports"])) != 2:
         module.fail_json(msg=f"ports: {params['ports']} are not two different ports")
     params["directory"] = os.path.realpath(params["directory"]) if params["directory"] else ""
+    if params["script"]:
+        params["script"] = nearest(params["directory"], params["script"])
     pm2 = Pm2(module)
     work = {"candidate": candidate, "serving": serving, "withdrawn": withdrawn}[params["state"]]
     try:

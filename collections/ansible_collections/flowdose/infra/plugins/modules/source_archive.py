@@ -13,7 +13,8 @@ description:
     for the same files, that the deploying roles ship to the hosts. The hosts need no access to git.
   - Says which package manager and which version of it the lockfile was made by, and refuses a source whose
     dependencies could not be installed as locked.
-  - Runs on the controller. Uses the keys of the controller's SSH agent and its git configuration; never prompts.
+  - Runs on the controller. Uses the keys of the controller's SSH agent and its git configuration, or a deploy key.
+    Never prompts.
 options:
   source:
     description:
@@ -28,13 +29,26 @@ options:
     description: A branch, a tag or a commit. Without it the repository's HEAD.
     type: str
   subfolder:
-    description: Where in the source the application is.
+    description:
+      - Where in the source the application is.
+      - Without a lockfile there, it is a workspace of a folder above it that has one, which is packed as a whole.
     type: str
     default: ''
   dest:
     description: The cache for archives and copies of repositories. It may be deleted at any time.
     type: path
     required: true
+  ssh_key_file:
+    description:
+      - A private key for repositories that are reached by SSH, such as a deploy key, without a passphrase. Then no
+        other key is offered, but for those that the controller's SSH configuration names for the host.
+    type: path
+  known_hosts_file:
+    description:
+      - Where the keys of hosts are kept that were met with O(ssh_key_file). A host's key is learned at first contact;
+        one that has changed since is refused.
+      - Required with O(ssh_key_file).
+    type: path
   package_manager:
     description: Takes the place of C(packageManager) in C(package.json), for example V(yarn@1.22.22).
     type: str
@@ -60,6 +74,16 @@ EXAMPLES = r"""
     dest: "{{ playbook_dir }}/../.flowdose/cache"
   delegate_to: localhost
   register: backend_source
+
+- name: Pack the storefront of a private repository
+  flowdose.infra.source_archive:
+    source: git@git.example.com:flowdose/shop.git
+    ref: v1.2.0
+    subfolder: apps/storefront
+    ssh_key_file: ~/.ssh/shop_deploy_key
+    known_hosts_file: "{{ playbook_dir }}/../.flowdose/source_known_hosts"
+    dest: "{{ playbook_dir }}/../.flowdose/cache"
+  delegate_to: localhost
 
 - name: Pack a folder with what is not committed yet
   flowdose.infra.source_archive:
@@ -95,7 +119,7 @@ subject:
   returned: success
   type: str
 package_manager:
-  description: What installs the dependencies as locked. The version is V(none) for npm and pnpm when nothing names it.
+  description: What installs the dependencies as locked. The version is V(none) for npm when nothing names it.
   returned: success
   type: dict
   sample: {name: yarn, version: 4.5.0}
@@ -105,9 +129,14 @@ lockfile:
   type: dict
   sample: {name: yarn.lock, sha256: 9f0c...}
 dependencies:
-  description: SHA-256 of what C(package.json) asks for, which the lockfile must fit.
+  description: SHA-256 of what an installation reads beside the lockfile, such as what C(package.json) asks for.
   returned: success
   type: str
+directory:
+  description: Where the application is in the archive. Empty unless it is a workspace.
+  returned: success
+  type: str
+  sample: apps/backend
 node_engines:
   description: What C(package.json) says under C(engines.node). V(none) when it says nothing.
   returned: success
@@ -119,6 +148,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.flowdose.infra.plugins.module_utils.source import (
+    DeployKey,
     SourceError,
     inspect,
     read_source,
@@ -134,8 +164,11 @@ def main() -> None:
             "ref": {"type": "str"},
             "subfolder": {"type": "str", "default": ""},
             "dest": {"type": "path", "required": True},
+            "ssh_key_file": {"type": "path", "no_log": False},
+            "known_hosts_file": {"type": "path"},
             "package_manager": {"type": "str"},
         },
+        required_by={"ssh_key_file": ("known_hosts_file",)},
         supports_check_mode=True,
     )
     options = module.params
@@ -143,7 +176,10 @@ def main() -> None:
     cache = Path(options["dest"]).absolute()
     try:
         ref = options["ref"] or None
-        with read_source(module.run_command, options["source"], ref, options["subfolder"], cache) as tree:
+        key = None
+        if options["ssh_key_file"]:
+            key = DeployKey(Path(options["ssh_key_file"]).absolute(), Path(options["known_hosts_file"]).absolute())
+        with read_source(module.run_command, options["source"], ref, options["subfolder"], cache, key) as tree:
             facts = inspect(tree, options["package_manager"])
             identity, archive = write_archive(tree, cache)
             module.exit_json(

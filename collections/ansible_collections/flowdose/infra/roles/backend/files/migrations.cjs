@@ -372,16 +372,30 @@ function migrationsBelow(folder, found = new Map()) {
 
 // All that a release's files know: its own, and those of the packages that have to do with Medusa.
 function migrationsOf(release) {
-  const packages = join(release, "node_modules")
-  const names = fs.readdirSync(packages).flatMap((name) =>
-    name.startsWith("@") ? fs.readdirSync(join(packages, name)).map((inner) => join(name, inner)) : [name],
-  )
   const found = migrationsBelow(release)
-  for (const name of names) {
-    const manifest = join(packages, name, "package.json")
-    if (fs.existsSync(manifest) && fs.readFileSync(manifest, "utf8").includes('"@medusajs/')) migrationsBelow(join(packages, name), found)
+  for (const packages of packageFolders(release)) {
+    const names = fs.readdirSync(packages).flatMap((name) =>
+      name.startsWith("@") ? fs.readdirSync(join(packages, name)).map((inner) => join(name, inner)) : [name],
+    )
+    for (const name of names) {
+      const manifest = join(packages, name, "package.json")
+      if (fs.existsSync(manifest) && fs.readFileSync(manifest, "utf8").includes('"@medusajs/')) migrationsBelow(join(packages, name), found)
+    }
   }
   return found
+}
+
+// Where Node.js looks for packages from a folder, above it if it is a workspace, and where pnpm has those that nobody names.
+function packageFolders(folder) {
+  const inside = [join(folder, "node_modules"), join(folder, "node_modules/.pnpm/node_modules")]
+  const above = dirname(folder)
+  return [...inside.filter((path) => fs.existsSync(path)), ...(above === folder ? [] : packageFolders(above))]
+}
+
+// When a release was made. The application is in a folder of it, if it is a workspace.
+function madeAt(folder) {
+  const manifest = join(folder, ".release.json")
+  return fs.existsSync(manifest) || dirname(folder) === folder ? fs.statSync(manifest).mtime : madeAt(dirname(folder))
 }
 
 function logged(lines) {
@@ -417,7 +431,7 @@ async function unknown({ target, release, log }) {
     found.push({ name, before: entry?.before ?? at, lost })
   }
   // The target's own links are not in its files. One that was dropped since it was made may be its.
-  const made = fs.statSync(join(target, ".release.json")).mtime
+  const made = madeAt(target)
   for (const { before, losses: lost } of entries.filter(({ time, losses: some }) => new Date(time) > made && some)) {
     const links = lost.filter(({ of }) => of.startsWith("link "))
     if (links.length) found.push({ before, lost: links.map(({ text }) => text) })

@@ -25,6 +25,7 @@ from ansible_collections.flowdose.infra.plugins.module_utils.source import (
 
 CLASSIC = "# yarn lockfile v1\n\n"
 BERRY = "__metadata:\n  version: 8\n"
+PNPM_LOCK = "lockfileVersion: '9.0'\n\nimporters:\n\n  .: {}\n"
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -96,7 +97,7 @@ def names(path: Path) -> list[str]:
 
 def test_folder_outside_git(app: Path, tmp_path: Path) -> None:
     _identity, path = archive(app, tmp_path / "cache")
-    assert names(path) == ["package.json", "src/index.ts", "yarn.lock"]
+    assert names(path) == ["package.json", "src", "src/index.ts", "yarn.lock"]
 
 
 def test_same_files_same_archive(app: Path, tmp_path: Path) -> None:
@@ -140,7 +141,7 @@ def test_inside_a_hook_of_another_repository(
     monkeypatch.setenv("GIT_DIR", str(repository / ".git"))
     monkeypatch.setenv("GIT_WORK_TREE", str(repository))
     _identity, path = archive(app, tmp_path / "cache")
-    assert names(path) == ["package.json", "src/index.ts", "yarn.lock"]
+    assert names(path) == ["package.json", "src", "src/index.ts", "yarn.lock"]
 
 
 def test_commit_of_a_repository(repository: Path, tmp_path: Path) -> None:
@@ -218,7 +219,21 @@ def test_folder_that_is_no_repository(app: Path, tmp_path: Path) -> None:
     [
         ({"yarn.lock": CLASSIC}, {"name": "yarn", "version": "1.22.22"}, "yarn.lock"),
         ({"package-lock.json": "{}"}, {"name": "npm", "version": None}, "package-lock.json"),
-        ({"pnpm-lock.yaml": "x"}, {"name": "pnpm", "version": None}, "pnpm-lock.yaml"),
+        ({"pnpm-lock.yaml": PNPM_LOCK}, {"name": "pnpm", "version": "10.34.9"}, "pnpm-lock.yaml"),
+        ({"pnpm-lock.yaml": "lockfileVersion: '6.1'\n"}, {"name": "pnpm", "version": "8.15.9"}, "pnpm-lock.yaml"),
+        (
+            {"package.json": '{"packageManager": "pnpm@10.11.1"}', "pnpm-lock.yaml": PNPM_LOCK},
+            {"name": "pnpm", "version": "10.11.1"},
+            "pnpm-lock.yaml",
+        ),
+        (
+            {
+                "package.json": '{"devEngines": {"packageManager": {"name": "pnpm", "version": "^12.3.0"}}}',
+                "pnpm-lock.yaml": PNPM_LOCK,
+            },
+            {"name": "pnpm", "version": "12.3.0"},
+            "pnpm-lock.yaml",
+        ),
         (
             {
                 "package.json": '{"packageManager": "yarn@4.5.0+sha512.00"}',
@@ -258,6 +273,7 @@ def test_package_manager(tmp_path: Path, files: dict[str, str], manager: dict[st
         ({"yarn.lock": CLASSIC, "package.json": '{"packageManager": "yarn@4.5.0"}'}, "was written by yarn 1, but"),
         ({"yarn.lock": BERRY, "package.json": '{"packageManager": "yarn@1.22.22"}'}, "was written by yarn 2 or newer"),
         ({"yarn.lock": CLASSIC, "package.json": '{"packageManager": "npm@11.0.0"}'}, "has no lockfile of npm"),
+        ({"pnpm-lock.yaml": "lockfileVersion: 5.4\n"}, "has the version 5; known are 6, 9: name your pnpm"),
         ({"bun.lock": "", "package.json": '{"packageManager": "bun@1.2.0"}'}, "supported are yarn, npm and pnpm"),
     ],
 )
@@ -285,13 +301,56 @@ def test_what_is_asked_for_counts_beside_the_lockfile(tmp_path: Path) -> None:
     assert digest('{"dependencies": {"next": "15.3.1"}, "version": "1.0.1"}') == first
     assert digest('{"dependencies": {"next": "15.3.2"}}') != first
     assert digest('{"dependencies": {"next": "15.3.1"}, "resolutions": {"react": "19.0.0"}}') != first
+    patched = digest(
+        '{"dependencies": {"next": "15.3.1"}, "scripts": {"build": "next build", "postinstall": "patch-package"}}'
+    )
+    assert patched != first
+    write(tmp_path / "app", {"patches/next+15.3.1.patch": "+"})
+    assert digest('{"dependencies": {"next": "15.3.1"}, "scripts": {"postinstall": "patch-package"}}') != patched
 
 
-def test_workspace_is_named(tmp_path: Path) -> None:
-    write(tmp_path / "shop", {"pnpm-lock.yaml": "", "apps/backend/package.json": "{}"})
+@pytest.mark.parametrize(
+    ("name", "lock", "package"),
+    [
+        (
+            "pnpm-lock.yaml",
+            PNPM_LOCK + "\n  apps/backend:\n    dependencies: {}\n",
+            '{"packageManager": "pnpm@10.11.1"}',
+        ),
+        ("package-lock.json", '{"packages": {\n    "apps/backend": {\n    }}}', '{"workspaces": ["apps/*"]}'),
+        ("yarn.lock", CLASSIC, '{"workspaces": ["apps/*"]}'),
+        (
+            "yarn.lock",
+            BERRY + '\n"@x/backend@workspace:apps/backend":\n  resolution: "@x/backend@workspace:apps/backend"\n',
+            '{"packageManager": "yarn@4.5.0"}',
+        ),
+    ],
+)
+def test_workspace_is_packed_as_a_whole(repository: Path, tmp_path: Path, name: str, lock: str, package: str) -> None:
+    application = '{"engines": {"node": ">=22"}}'
+    write(
+        repository,
+        {"shop/package.json": package, f"shop/{name}": lock, "shop/apps/backend/package.json": application},
+    )
+    commit(repository, "Workspace")
+    write(repository, {"shop/apps/storefront/package.json": "{}"})
+    for ref, others in (("main", []), (None, ["apps/storefront/package.json"])):
+        with read_source(run_command, str(repository), ref, "shop/apps/backend", tmp_path) as tree:
+            facts = inspect(tree)
+            assert (facts["directory"], facts["node_engines"]) == ("apps/backend", ">=22")
+            assert set(tree.files) == {"package.json", name, "apps/backend/package.json", *others}
+            assert "shop/apps/backend" in tree.origin
+
+
+def test_lockfile_of_another_project_above(tmp_path: Path) -> None:
+    """Such as one at the top of a repository, for its hooks."""
+    files = {"package.json": "{}", "yarn.lock": BERRY, "backend/package.json": '{"packageManager": "yarn@4.5.0"}'}
+    write(tmp_path / "shop", files)
     with (
-        pytest.raises(SourceError, match=r"pnpm-lock.yaml lies above it"),
-        read_source(run_command, str(tmp_path / "shop"), None, "apps/backend", tmp_path) as tree,
+        pytest.raises(
+            SourceError, match=r"backend has no lockfile, and yarn.lock above it knows no workspace 'backend'"
+        ),
+        read_source(run_command, str(tmp_path / "shop"), None, "backend", tmp_path) as tree,
     ):
         inspect(tree)
 
