@@ -70,8 +70,8 @@ options:
     required: true
   pid:
     description:
-      - With O(state=serving), the process that was proved. When another one runs by now, because it ended and was started
-        again, none is made to serve.
+      - With O(state=serving), the process that was proved. When another one runs by now, because it ended and was
+        started again, none is made to serve.
     type: int
   timeout:
     description:
