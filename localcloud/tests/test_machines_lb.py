@@ -281,7 +281,12 @@ def test_members_follow_the_tag(shop: Shop) -> None:
     resource = {"resources": [{"resource_id": str(shop.ids["web-2"]), "resource_type": "droplet"}]}
     shop.cloud.api("DELETE", "/v2/tags/web/resources", resource)
     eventually(lambda: shop.names() == {"web-1"}, 20)
+    # One that does not answer yet gets no request when it comes.
+    shop.ssh("web-2", "systemctl stop web")
     shop.cloud.api("POST", "/v2/tags/web/resources", resource)
+    time.sleep(1)
+    assert shop.names() == {"web-1"}
+    shop.ssh("web-2", "systemctl start web")
     eventually(lambda: shop.names() == {"web-1", "web-2"}, 20)
 
 
@@ -306,6 +311,15 @@ def test_reserved_ip_moves(shop: Shop) -> None:
     eventually(partial(leads_to, ""), 20)
     eventually(lambda: not shop.cloud.api("GET", f"/v2/reserved_ips/{ip}")["reserved_ip"]["locked"])
     shop.cloud.api("DELETE", f"/v2/reserved_ips/{ip}")
+
+
+def test_one_that_crashes_is_started_again(shop: Shop) -> None:
+    listed = ["podman", "inspect", "--format", "{{.State.Pid}}", f"localcloud-load-balancer-{shop.id}"]
+    master = subprocess.run(listed, check=True, capture_output=True, text=True).stdout.strip()
+    worker = Path(f"/proc/{master}/task/{master}/children").read_text().split()[-1]
+    os.kill(int(worker), signal.SIGKILL)
+    eventually(lambda: shop.names(1) == {""}, 10)
+    eventually(lambda: shop.names() == {"web-1", "web-2"}, 30)
 
 
 def test_balancer_outlives_the_server(shop: Shop) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import threading
 import time
@@ -13,11 +14,12 @@ from typing import Any
 
 import pytest
 from localcloud.hosts import Podman
-from localcloud.loadbalancers import LoadBalancer, configuration
+from localcloud.loadbalancers import LoadBalancer, configuration, server_states
 from localcloud.machines import ForwardingRule, HealthCheck, LoadBalancerSpec
 from localcloud.network import PUBLIC_NETWORK, Networks
+from localcloud.podman import PodmanMachines
 
-from localcloud import hosts
+from localcloud import hosts, podman
 
 SPEC = LoadBalancerSpec(
     id="lb-1",
@@ -38,6 +40,30 @@ def test_no_line_has_more_words_than_haproxy_takes() -> None:
     lines = configuration(SPEC).splitlines()
     assert max(len(line.split()) for line in lines) <= 64
     assert sum("acl allowed src 192.0.2." in line for line in lines) == 200
+
+
+def states(known: str, spec: LoadBalancerSpec) -> dict[tuple[str, str], tuple[str, str]]:
+    """(backend, droplet) -> whether it is up (2) or down (0), and its port."""
+    lines = [line.split() for line in server_states(spec, known).splitlines()[1:]]
+    assert {len(words) for words in lines} == {25}
+    return {(words[1], words[3]): (words[5], words[18]) for words in lines}
+
+
+def test_a_droplet_is_down_until_it_has_proved_itself_and_stays_up_in_a_new_rule() -> None:
+    assert states("", SPEC) == {("out_80", "droplet-1"): ("0", "8000")}
+    # as HAProxy answers, with a comment before and an empty line after it
+    known = f"1\n# {'word ' * 25}\n2 out_80 1 droplet-1 10.78.0.2 2 0 1 1 6 15 3 3 6 0 0 0 - 8000 - 0 8000 - - 8000\n\n"
+    more = dataclasses.replace(
+        SPEC,
+        rules=(*SPEC.rules, ForwardingRule("http", 81, "http", 8001)),
+        targets=(*SPEC.targets, ("droplet-2", "10.78.0.3")),
+    )
+    assert states(known, more) == {
+        ("out_80", "droplet-1"): ("2", "8000"),
+        ("out_80", "droplet-2"): ("0", "8000"),
+        ("out_81", "droplet-1"): ("2", "8001"),
+        ("out_81", "droplet-2"): ("0", "8001"),
+    }
 
 
 @pytest.mark.parametrize("answer", ["", "Can't find the target PID matching the prefix '@1'\n"])
@@ -68,3 +94,28 @@ def test_an_address_is_added_once_however_many_machines_start(monkeypatch: pytes
     for thread in threads:
         thread.join()
     assert present == ["10.77.0.40"]
+
+
+def test_a_load_balancer_that_crashed_is_started_again_unless_it_is_gone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    machines = PodmanMachines(tmp_path)
+    started: list[str] = []
+
+    def ensure(name: str, arguments: list[str]) -> bool:
+        started.append(name)
+        return True
+
+    balancer = LoadBalancer(Podman(tmp_path), SPEC, tmp_path / "lb")
+    monkeypatch.setattr(podman, "_CRASH_PAUSE", 0.0)
+    monkeypatch.setattr(LoadBalancer, "wait", lambda self: None)
+    monkeypatch.setattr(machines, "_images", {"services": "image"})
+    monkeypatch.setattr(machines, "_container_ids", lambda name: ["dead"])
+    monkeypatch.setattr(machines, "_ensure_container", ensure)
+    machines._start_again(balancer, "dead")
+    assert started == []
+    machines._balancers["lb-1"] = balancer
+    machines._start_again(balancer, "another")
+    assert started == []
+    machines._start_again(balancer, "dead")
+    assert started == ["localcloud-load-balancer-lb-1"]

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Load balancers: HAProxy with a public address and a leg in the VPC.
 
-Every change is a new configuration and a reload: the new worker takes over the listening sockets, and what it knew of
-the droplets' health; the old one ends after the requests it has in hand.
+Every change is a new configuration and a reload: the new worker takes over the listening sockets, and what is known of
+the droplets' health; the old one ends after the requests it has in hand. A droplet that is new gets no request before
+its first checks are good.
 """
 
 from __future__ import annotations
@@ -23,10 +24,22 @@ from localcloud.tls import write_private
 
 _START_TIMEOUT = 30.0  # seconds
 _STRONG_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+# A line of HAProxy's state file, version 1, as `show servers state` tells it: number and name of the backend, number,
+# name and address of the server, what is known of its health, its port, and more.
+_WORDS, _ADDRESS, _PORT = 25, 4, 18
+# What it says of one that has not proved itself yet. The check's status is that of the start (1), not unknown (0): at
+# its first result HAProxy 3.0 crashes on that.
+_DOWN = "0 0 1 1 0 1 0 0 6 0 0 0 - 0 - 0 {check_port} - - 0"
+
+_CONTAINER = "localcloud-load-balancer-"
 
 
 def container(balancer_id: str) -> str:
-    return f"localcloud-load-balancer-{balancer_id}"
+    return f"{_CONTAINER}{balancer_id}"
+
+
+def balancer_id(container_name: str) -> str | None:
+    return container_name.removeprefix(_CONTAINER) if container_name.startswith(_CONTAINER) else None
 
 
 class LoadBalancer:
@@ -58,9 +71,7 @@ class LoadBalancer:
         """Write the configuration; True when it is not the one that runs."""
         self._conf.mkdir(parents=True, exist_ok=True)
         self._run.mkdir(exist_ok=True)
-        states = self._run / "servers"
-        if not states.exists():
-            states.write_text("1\n")  # the format's version: nothing is known of any droplet
+        (self._run / "servers").write_text(server_states(self._spec, ""))
         files = {f"{rule.entry_port}.pem": rule.certificate for rule in self._spec.rules if rule.certificate}
         files["haproxy.cfg"] = configuration(self._spec)
         before = {path.name: path.read_text() for path in self._conf.iterdir()}
@@ -89,7 +100,8 @@ class LoadBalancer:
     def reload(self) -> None:
         """Bring the running one to the configuration; no connection is refused or cut off meanwhile."""
         try:
-            (self._run / "servers").write_text(self._ask("@1 show servers state"))
+            known = self._ask("@1 show servers state")
+            (self._run / "servers").write_text(server_states(self._spec, known))
             answer = self._ask("reload")
         except OSError as error:
             raise MachineError(f"load balancer {self._spec.name} does not answer: {error}") from None
@@ -166,6 +178,26 @@ def configuration(spec: LoadBalancerSpec) -> str:
     return "\n".join(sections)
 
 
+def server_states(spec: LoadBalancerSpec, known: str) -> str:
+    """HAProxy's state file: what `show servers state` told, and of whom it told nothing, that they are down.
+
+    A droplet's health does not depend on the forwarding rule: in a new one it has what it has in the others.
+    """
+    told = [words for line in known.splitlines() if len(words := line.split()) == _WORDS]
+    states = {(words[1], words[3]): words for words in told}
+    by_name = {words[3]: words for words in told}
+    down = ["", "", "", "", "", *_DOWN.format(check_port=spec.health.port).split()]
+    lines = ["1"]
+    for rule in spec.rules:
+        backend = f"out_{rule.entry_port}"
+        for number, (name, address) in enumerate(spec.targets, 1):
+            words = list(states.get((backend, name)) or by_name.get(name) or down)
+            words[: _ADDRESS + 1] = ["1", backend, str(number), name, address]
+            words[_PORT] = str(rule.target_port)
+            lines.append(" ".join(words))
+    return "\n".join(lines) + "\n"
+
+
 def _section(head: str, *lines: str) -> str:
     return "".join([f"{head}\n", *(f"    {line}\n" for line in lines)])
 
@@ -199,7 +231,7 @@ def _backend(spec: LoadBalancerSpec, rule: ForwardingRule) -> str:
     lines = [f"mode {'http' if _is_http(rule) else 'tcp'}"]
     server = f"check port {spec.health.port}"
     if spec.health.protocol != "tcp":
-        lines += [f"option httpchk GET {_quoted(spec.health.path)}", "http-check expect status 200-399"]
+        lines += [f"option httpchk GET {_quoted(spec.health.path)}", "http-check expect status 200-299"]
         if spec.health.protocol == "https":
             server += " check-ssl verify none"
     if spec.health.protocol != "https":

@@ -17,6 +17,7 @@ import os
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -52,6 +53,7 @@ logger = logging.getLogger(__name__)
 # the addresses and the host's tables are of the whole computer: one cloud with machines at a time
 _HOST_LOCK = Path("/run/localcloud.lock")
 _LABEL = "localcloud"
+_CRASH_PAUSE = 1.0  # seconds before a load balancer that ended by itself is started again
 
 
 class PodmanMachines:
@@ -70,6 +72,7 @@ class PodmanMachines:
         self._lock = threading.RLock()  # guards the dictionaries below
         self._dns_lock = threading.Lock()
         self._start_lock = threading.Lock()  # netavark 1.4 does not serialise its iptables calls
+        self._balancer_lock = threading.Lock()  # one that crashed may be changed while it is started again
         self._vpcs: dict[str, VpcSpec] = {}
         self._droplets: dict[int, DropletSpec] = {}
         self._clusters: dict[str, ClusterSpec] = {}
@@ -307,7 +310,7 @@ class PodmanMachines:
             )
         self._apply_filter()
 
-    # -- a droplet's own reboot and power off --
+    # -- what ends by itself: a droplet's own reboot and power off, a load balancer that crashed --
 
     def _watch(self) -> None:
         if self._events is not None:
@@ -322,16 +325,20 @@ class PodmanMachines:
     def _read_events(self, process: subprocess.Popen[bytes]) -> None:
         for line in process.stdout or ():
             event: dict[str, Any] = json.loads(line)
-            droplet_id = droplets.droplet_id(event.get("Name", ""))
-            if droplet_id is None:
+            name = event.get("Name", "")
+            droplet_id, balancer_id = droplets.droplet_id(name), loadbalancers.balancer_id(name)
+            if droplet_id is None and balancer_id is None:
                 continue
             with self._lock:
-                spec = self._droplets.get(droplet_id)
+                spec = self._droplets.get(droplet_id or 0)
+                balancer = self._balancers.get(balancer_id or "")
                 expected = event["ID"] in self._expected_stops
                 self._expected_stops.add(event["ID"])
             if spec is not None and not expected:
                 exit_status = int(event.get("ContainerExitCode", 0))
                 threading.Thread(target=self._ended_itself, args=(spec, event["ID"], exit_status), daemon=True).start()
+            if balancer is not None and not expected:
+                threading.Thread(target=self._start_again, args=(balancer, event["ID"]), daemon=True).start()
 
     def _ended_itself(self, spec: DropletSpec, container_id: str, exit_status: int) -> None:
         try:
@@ -358,18 +365,37 @@ class PodmanMachines:
 
     def set_load_balancer(self, spec: LoadBalancerSpec) -> None:
         balancer = loadbalancers.LoadBalancer(self._podman, spec, self._folder / "load_balancers" / spec.id)
-        changed = balancer.prepare()
-        if self._ensure_container(balancer.container, balancer.arguments(self._images["services"])):
-            balancer.wait()
-        elif changed:
-            balancer.reload()
-        with self._lock:
-            self._balancers[spec.id] = balancer
+        with self._balancer_lock:
+            changed = balancer.prepare()
+            if self._ensure_container(balancer.container, balancer.arguments(self._images["services"])):
+                balancer.wait()
+            elif changed:
+                balancer.reload()
+            with self._lock:
+                self._balancers[spec.id] = balancer
+
+    def _start_again(self, balancer: loadbalancers.LoadBalancer, container_id: str) -> None:
+        """One that ended by itself."""
+        time.sleep(_CRASH_PAUSE)
+        try:
+            with self._balancer_lock:
+                with self._lock:
+                    standing = self._balancers.get(balancer.id)
+                # It may be gone meanwhile, or have been started for a change.
+                if standing is None or self._container_ids(standing.container) != [container_id]:
+                    return
+                logger.error("load balancer %s ended by itself: it is started again", balancer.id)
+                standing.prepare()
+                if self._ensure_container(standing.container, standing.arguments(self._images["services"])):
+                    standing.wait()
+        except MachineError:
+            logger.exception("load balancer %s ended by itself and did not come back", balancer.id)
 
     def delete_load_balancer(self, balancer_id: str) -> None:
-        with self._lock:
-            self._balancers.pop(balancer_id, None)
-        self._podman.remove(loadbalancers.container(balancer_id))
+        with self._balancer_lock:
+            with self._lock:
+                self._balancers.pop(balancer_id, None)
+            self._podman.remove(loadbalancers.container(balancer_id))
         shutil.rmtree(self._folder / "load_balancers" / balancer_id, ignore_errors=True)
 
     def set_reserved_ips(self, addresses: dict[str, str]) -> None:
