@@ -26,6 +26,11 @@ def evaluate(role: str, expressions: dict[str, str], variables: dict[str, Any]) 
     return {name: templar.template(trust_as_template(text)) for name, text in expressions.items()}
 
 
+def kernel(memory: int, swap: int) -> dict[str, Any]:
+    """What module setup says of a host, in MiB."""
+    return {"ansible_facts": {"ansible_memtotal_mb": memory, "ansible_swaptotal_mb": swap}}
+
+
 def release(manager: str, version: str | None, **changed: Any) -> dict[str, Any]:
     source = {
         "id": "0",
@@ -35,10 +40,9 @@ def release(manager: str, version: str | None, **changed: Any) -> dict[str, Any]
         "package_manager": {"name": manager, "version": version},
     }
     names = {name: f"{{{{ __release_{name} }}}}" for name in ("install_command", "dependencies", "id")}
-    memory = {"ansible_facts": {"ansible_memtotal_mb": 3919, "ansible_swaptotal_mb": 0}}
     variables = {
         "release_app": "backend",
-        "__release_memory": memory,
+        "__release_memory": kernel(3919, 0),
         "release_source": source,
         "release_env_consumer": "medusa",
         **changed,
@@ -95,3 +99,38 @@ def test_migrations_get_the_options_that_their_medusa_knows(
         "backend_source": {"package_manager": {"name": "yarn", "version": "4.5.0"}},
     }
     assert evaluate("backend", {"migrate": "{{ __backend_migrate_command }}"}, variables) == {"migrate": command}
+
+
+@pytest.mark.parametrize(
+    ("size", "memory", "swap", "heap"),
+    [
+        (4096, 3919, 0, 2048),
+        (8192, 7941, 0, 4096),
+        (2048, 1967, 2048, 1536),  # what a size of 2 GiB gets: swap counts half
+        (2048, 1967, 8192, 1536),
+        (2048, 1967, 0, 1200),  # with less, Medusa's admin is not built
+        (2048, 24105, 0, 1200),  # a container sees the memory of its host
+        (0, 3919, 0, 2116),
+    ],
+)
+def test_the_heap_follows_from_memory_and_swap(size: int, memory: int, swap: int, heap: int) -> None:
+    values = release("npm", None, release_memory_mib=size, __release_memory=kernel(memory, swap))
+    assert values["environment"]["NODE_OPTIONS"] == f"--max-old-space-size={heap}"
+
+
+@pytest.mark.parametrize(
+    ("said", "memory"),
+    [
+        ("FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory", True),
+        ("error Command failed with exit code 137.", True),
+        (" ELIFECYCLE  Command failed with exit code 134.", True),
+        ("Next.js build worker exited with code: null and signal: SIGKILL", True),
+        ("Finished with result: oom-kill", True),
+        ("Next.js build worker exited with code: 1 and signal: null", False),
+        ("error Command failed with exit code 1.", False),
+    ],
+)
+def test_lack_of_memory_is_known_by_what_is_said(said: str, memory: bool) -> None:
+    """Each is what a package manager or a builder says when its child was ended."""
+    search = {"told": "{{ said is search(__release_out_of_memory) }}"}
+    assert evaluate("release", search, {"said": said})["told"] is memory
