@@ -1,21 +1,23 @@
 // Migrates the database of the Medusa application in the working directory, with its own drivers and its own .env, such that a
 // person knows before what happens, and the release that serves can live with it. Read after statements.cjs.
 //
-//   pending {contract}                         what db:migrate would do, and what would be lost; changes nothing
-//   run {owner, command, seconds, patience}    does it, alone in this database, within that many seconds
-//   unknown {target, log}                      what the database has that the release in the folder `target` does not know
+//   pending {contract, patience}                        what db:migrate would do, and what would be lost; changes nothing
+//   run {owner, command, expected, seconds, patience}   does it, alone in this database, within that many seconds
+//   unknown {target, release, log}                      what the database has that the release in `target` does not know
 //
-// Each prints one line of JSON. Exit status 1 and a sentence on stderr when that is not possible.
+// Each prints one line of JSON. Exit status 1 and a sentence on stderr when that is not possible, 2 when another
+// migration of the database is running.
 
 const { spawn } = require("node:child_process")
 const fs = require("node:fs")
 const { createRequire } = require("node:module")
-const { basename, dirname, join } = require("node:path")
+const { dirname, join } = require("node:path")
 const { setTimeout: sleep } = require("node:timers/promises")
 
 const load = createRequire(`${process.cwd()}/package.json`)
 const NAME = "flowdose migrate" // how the sessions of this program and of what it runs begin, in pg_stat_activity
 const LOCK = "hashtext('flowdose migrate')"
+const LOOKING = "-c default_transaction_read_only=on -c statement_timeout=30000 -c lock_timeout=5000"
 const LOCK_SECONDS = 10 // whoever waits for a lock of a table makes everybody wait who comes after
 const BOOKKEEPING = ["mikro_orm_migrations", "link_module_migrations", "script_migrations"]
 // A shop that was ever used has rows in one of these: Medusa's first start makes its store.
@@ -26,7 +28,10 @@ async function connect(name) {
   const client = new Client({ connectionString: process.env.DATABASE_URL, application_name: name, connectionTimeoutMillis: 5000 })
   client.on("error", () => {})
   await client.connect()
-  return { ask: async (sql, values) => (await client.query(sql, values)).rows, end: () => client.end(), gone: (tell) => client.once("end", tell) }
+  return {
+    ask: async (sql, values) => (await client.query(sql, values)).rows,
+    gone: (tell) => client.once("end", tell),
+  }
 }
 
 const quoted = (name) => `"${name.replaceAll('"', '""')}"`
@@ -59,7 +64,7 @@ async function inventory(ask) {
   const keys = await ask(`
     select i.relname as name, c.relname as table
     from pg_index x join pg_class i on i.oid = x.indexrelid join pg_class c on c.oid = x.indrelid join pg_namespace n on n.oid = c.relnamespace
-    where x.indisunique and ${OWN}`)
+    where x.indisprimary and ${OWN}`)
   const functions = await ask(`
     select p.proname as name from pg_proc p join pg_namespace n on n.oid = p.pronamespace
     where ${OWN} and not exists (select 1 from pg_depend where objid = p.oid and deptype = 'e')`)
@@ -90,29 +95,41 @@ function listed(folder) {
   return fs.existsSync(folder) ? fs.readdirSync(folder).filter(isMigration).sort() : []
 }
 
-const DANGEROUS = /\b(?:drop\s+(?:table|column|schema|type)|truncate|delete\s+from|rename\s+(?:to|column)|alter\s+(?:column\s+)?\S+\s+type)\b/i
+const SUSPICIOUS =
+  /\b(?:drop\s+(?:table|column|schema|type)|truncate|delete\s+from|rename\s+(?:to|column)|alter\s+(?:column\s+)?\S+\s+type)\b/i
 
 // What a migration would run: its statements, and, where they depend on what it asks, why they are not the whole truth.
 async function read(file, ask) {
   const Migration = Object.values(load(file)).find((item) => typeof item?.prototype?.up === "function")
   if (!Migration) throw new Error("it has no class with up()")
-  const refuse = new Proxy({}, { get: (_, key) => { throw new Error(`it uses more than SQL (${String(key)})`) } })
+  const refuse = new Proxy(
+    {},
+    {
+      get: (_, key) => {
+        throw new Error(`it uses more than SQL (${String(key)})`)
+      },
+    },
+  )
   const migration = new Migration(refuse, { get: () => undefined })
   const sqls = []
   let asked = false
   migration.addSql = (sql) => sqls.push(typeof sql === "string" ? sql : String(sql.sql ?? sql))
   migration.execute = async (sql, values = []) => {
-    asked = true
     const text = typeof sql === "string" ? sql : String(sql)
+    asked ||= /\b(?:select|returning)\b/i.test(text)
     if (!/^\s*(?:select|with)\b/i.test(text)) {
       sqls.push(text)
       return []
     }
     let count = 0
-    return ask(text.replace(/\?/g, () => `$${(count += 1)}`), values)
+    return ask(
+      text.replace(/\?/g, () => `$${(count += 1)}`),
+      values,
+    )
   }
   await migration.up()
-  if (asked && DANGEROUS.test(Migration.prototype.up.toString())) throw new Error("what it does depends on what it reads from the database")
+  const source = fs.readFileSync(file, "utf8").replace(Migration.prototype.down?.toString(), "")
+  if (asked && SUSPICIOUS.test(source)) throw new Error("what it does depends on what it reads from the database")
   return sqls
 }
 
@@ -120,16 +137,25 @@ async function read(file, ask) {
 async function modules(utils, sdk, unknown) {
   const { ModulesSdkUtils } = utils
   const found = []
-  const source = join(dirname(createRequire(load.resolve("@medusajs/framework/utils")).resolve("@medusajs/utils")), "modules-sdk/migration-scripts/migration-up.js")
-  const collect = ({ moduleName, pathToMigrations }) => async () => {
-    found.push({ module: moduleName, folder: pathToMigrations })
-    return []
-  }
+  const source = join(
+    dirname(createRequire(load.resolve("@medusajs/framework/utils")).resolve("@medusajs/utils")),
+    "modules-sdk/migration-scripts/migration-up.js",
+  )
+  const collect =
+    ({ moduleName, pathToMigrations }) =>
+    async () => {
+      found.push({ module: moduleName, folder: pathToMigrations })
+      return []
+    }
   load(source).buildMigrationScript = collect
-  if (ModulesSdkUtils.buildMigrationScript !== collect) throw new Error("this version of Medusa builds its migrations in another way")
+  if (ModulesSdkUtils.buildMigrationScript !== collect)
+    throw new Error("this version of Medusa builds its migrations in another way")
   const { migrateUp } = sdk.MedusaModule
   sdk.MedusaModule.migrateUp = async (options) => {
-    const parts = [options.moduleExports ?? options.modulePath, ...(options.options?.providers ?? []).map(({ resolve }) => resolve)]
+    const parts = [
+      options.moduleExports ?? options.modulePath,
+      ...(options.options?.providers ?? []).map(({ resolve }) => resolve),
+    ]
     const custom = parts.filter(Boolean).some((part) => {
       const exported = typeof part === "string" ? load(part) : part
       return (exported.default ?? exported).runMigrations
@@ -141,37 +167,44 @@ async function modules(utils, sdk, unknown) {
   return found
 }
 
-async function pending({ contract = false }) {
-  // The database itself sees to it that nothing changes.
-  process.env.PGOPTIONS = "-c default_transaction_read_only=on -c statement_timeout=30000 -c lock_timeout=5000"
+async function pending({ contract, patience }) {
+  process.env.PGOPTIONS = LOOKING // the database itself sees to it that nothing changes
   process.env.MEDUSA_WORKER_MODE ??= "server"
   const directory = process.cwd()
   const utils = load("@medusajs/framework/utils")
   const sdk = load("@medusajs/framework/modules-sdk")
   const { ask } = await connect(`${NAME} pending`)
+  await alone(ask, [], patience)
+  await ask(`select pg_advisory_unlock(${LOCK})`)
   const unknown = []
   const found = await modules(utils, sdk, unknown)
 
   const container = await load("@medusajs/medusa/loaders/index").initializeContainer(directory)
   const config = container.resolve(utils.ContainerRegistrationKeys.CONFIG_MODULE)
-  const getResolvedPlugins = utils.getResolvedPlugins ?? load("@medusajs/medusa/loaders/helpers/resolve-plugins").getResolvedPlugins
+  const getResolvedPlugins =
+    utils.getResolvedPlugins ?? load("@medusajs/medusa/loaders/helpers/resolve-plugins").getResolvedPlugins
   const plugins = await getResolvedPlugins(directory, config, true)
   utils.mergePluginModules(config, plugins, directory)
   const { LinkLoader } = load("@medusajs/framework/links")
-  const links = plugins.map(({ resolve }) => join(resolve, "links"))
-  await new LinkLoader(links, container.resolve(utils.ContainerRegistrationKeys.LOGGER)).load()
+  const logger = container.resolve(utils.ContainerRegistrationKeys.LOGGER)
+  await new LinkLoader(
+    plugins.map(({ resolve }) => join(resolve, "links")),
+    logger,
+  ).load()
   const application = new (load("@medusajs/framework").MedusaAppLoader)()
   await application.runModulesMigrations({ action: "run" })
 
   const [now, executed] = [await inventory(ask), await rows(ask, "mikro_orm_migrations", "name")]
   const something = await used(ask, now, executed)
-  const lose = (sqls) => (something ? losses(sqls, now) : [])
+  const there = new Inventory(now) // and what the migrations before one make
+  const lose = (sqls) => (something ? losses(sqls, now, there) : [])
   const done = new Set(executed.map(({ name }) => name))
   const migrations = []
   for (const { module, folder } of found) {
     for (const file of listed(folder)) {
       const name = file.replace(/\.\w+$/, "")
-      if (done.has(name) || migrations.some((other) => other.name === name) || utils.isFileDisabled?.(join(folder, file))) continue
+      if (done.has(name) || migrations.some((other) => other.name === name) || utils.isFileDisabled?.(join(folder, file)))
+        continue
       const lost = await read(join(folder, file), ask).then(lose, ({ message }) =>
         something ? [{ statement: "up()", reason: `cannot be read: ${message}` }] : [],
       )
@@ -183,8 +216,10 @@ async function pending({ contract = false }) {
     ...plugins.map(({ resolve }) => join(resolve, "migration-scripts")),
   ])
   const plan = await plannedLinks(await application.getLinksExecutionPlanner(), lose)
-  if (fs.existsSync(join(dirname(load.resolve("@medusajs/medusa/package.json")), "dist/loaders/search.js"))) {
-    if (load("@medusajs/medusa/loaders/search").isSearchModuleEnabled(config)) unknown.push("indexes of the search module")
+  if (sdk.MedusaModule.getSearchIndexes) {
+    await load("@medusajs/medusa/loaders/search").loadSearchIndexes({ plugins, configModule: config, logger })
+    if ((await rows(ask, "search_index", "id")).length || sdk.MedusaModule.getSearchIndexes().length)
+      unknown.push("indexes of the search module")
   }
   return report({ migrations, scripts, links: plan, unknown, contract, something })
 }
@@ -204,7 +239,8 @@ async function plannedLinks(planner, lose) {
   const renamed = []
   planner.ensureMigrationsTable = async () => {}
   planner.ensureMigrationsTableUpToDate = async () => {}
-  planner.renameOldTable = async (_, from, to) => renamed.push({ action: "rename", table: from, losses: lose([`alter table ${quoted(from)} rename to ${quoted(to)}`]) })
+  planner.renameOldTable = async (_, from, to) =>
+    renamed.push({ action: "rename", table: from, losses: lose([`alter table ${quoted(from)} rename to ${quoted(to)}`]) })
   const { getTrackedLinksTables } = planner
   planner.getTrackedLinksTables = (orm) =>
     getTrackedLinksTables.call(planner, orm).catch((error) => {
@@ -214,11 +250,13 @@ async function plannedLinks(planner, lose) {
   const actions = await planner.createPlan()
   return [
     ...renamed,
-    ...actions.filter(({ action }) => action !== "noop").map(({ action, tableName, sql }) => ({
-      action,
-      table: tableName,
-      losses: action === "delete" ? lose([`drop table ${quoted(tableName)}`]) : lose(sql ? [sql] : []),
-    })),
+    ...actions
+      .filter(({ action }) => action !== "noop")
+      .map(({ action, tableName, sql }) => ({
+        action,
+        table: tableName,
+        losses: action === "delete" ? lose([`drop table ${quoted(tableName)}`]) : lose(sql ? [sql] : []),
+      })),
   ]
 }
 
@@ -242,17 +280,22 @@ function report({ migrations, scripts, links, unknown, contract, something }) {
   const message = [
     ...byModule,
     ...done.map(({ action, table }) => `link table ${table}: ${action}`),
-    ...links.filter((link) => !done.includes(link)).map(({ action, table }) =>
-      `link table ${table}: ${action === "delete" ? "no longer declared" : "declared with other columns"}; it stays as it is`),
+    ...links
+      .filter((link) => !done.includes(link))
+      .map(
+        ({ action, table }) =>
+          `link table ${table}: ${action === "delete" ? "no longer declared" : "declared with other columns"}; it stays as it is`,
+      ),
     ...scripts.map((name) => `script ${name}`),
     ...unknown.map((text) => `not known before it runs: ${text}`),
   ]
   return {
     needed: migrations.length + scripts.length + done.length + unknown.length > 0,
     everything: contract && links.some(isLeft),
-    migrations: migrations.map(({ name }) => name),
+    expected: { migrations: migrations.map(({ name }) => name), scripts },
     losses: lost,
     message,
+    error: "",
   }
 }
 
@@ -269,10 +312,11 @@ async function alone(ask, names, patience) {
     if (!others.length && (await ask(`select pg_try_advisory_lock(${LOCK}) as ours`))[0].ours) return
     if (Date.now() > deadline) {
       const who = others.map(({ pid, name, since }) => `process ${pid} of PostgreSQL, "${name}", since ${since} UTC`)
-      throw new Error(
+      const error = new Error(
         `another migration of this database is running, which was waited for ${patience} s: ${who.join("; ") || "its session has ended meanwhile"}. ` +
           "Nothing is migrated. Let it end, and run again; if nobody is behind it, end it with: select pg_terminate_backend(PID)",
       )
+      throw Object.assign(error, { busy: true })
     }
     await sleep(1000)
   }
@@ -283,7 +327,7 @@ const BLOCKED = `
   from pg_stat_activity a, unnest(pg_blocking_pids(a.pid)) blocker join pg_stat_activity b on b.pid = blocker
   where a.application_name = $1 and b.application_name <> $1`
 
-async function run({ owner, command, seconds, patience }) {
+async function run({ owner, command, expected, seconds, patience }) {
   // 63 bytes of ASCII are what PostgreSQL keeps
   const label = `${process.pid}-${Date.now().toString(36)} ${owner}`.replace(/[^ -~]/g, "?")
   const [own, child] = [`${NAME} run lock ${label}`.slice(0, 63), `${NAME} run ${label}`.slice(0, 63)]
@@ -293,7 +337,9 @@ async function run({ owner, command, seconds, patience }) {
   const executed = async () => (await rows(ask, "mikro_orm_migrations", "name")).map(({ name }) => name)
   const already = new Set(await executed())
   // Older versions of Medusa never run a script again that was killed.
-  for (const { nspname } of await ask("select n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace where relname = 'script_migrations'")) {
+  for (const { nspname } of await ask(
+    "select n.nspname from pg_class c join pg_namespace n on n.oid = c.relnamespace where relname = 'script_migrations'",
+  )) {
     await ask(`delete from ${quoted(nspname)}.script_migrations where finished_at is null`)
   }
 
@@ -307,7 +353,12 @@ async function run({ owner, command, seconds, patience }) {
   })
   for (const stream of [watched.stdout, watched.stderr]) {
     stream.setEncoding("utf8").on("data", (text) => {
-      lines.push(...text.split("\n").map((line) => line.trimEnd()).filter(Boolean))
+      lines.push(
+        ...text
+          .split("\n")
+          .map((line) => line.trimEnd())
+          .filter(Boolean),
+      )
       lines.splice(0, lines.length - 2000)
     })
   }
@@ -318,33 +369,52 @@ async function run({ owner, command, seconds, patience }) {
   const stop = new Promise((resolve) => {
     setTimeout(() => resolve(`it was not done within ${seconds} s`), seconds * 1000).unref()
     gone(() => resolve("the session that held the lock was ended by the database"))
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => resolve(`this program was ended by ${signal}`))
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+      process.once(signal, () => resolve(`this program was ended by ${signal}`))
   })
+  const end = Promise.race([over, stop])
   const watch = (async () => {
     while (ended === undefined) {
       blocker = (await ask(BLOCKED, [child]).catch(() => []))[0] ?? blocker
-      await sleep(1000)
+      await Promise.race([sleep(1000), end])
     }
   })()
-  ended = await Promise.race([over, stop])
+  ended = await end
   if (watched.exitCode === null && watched.signalCode === null) await kill(watched, over)
   await watch
   // What is still there of it ends with its sessions, also where the first one is lost.
-  const after = await connect(own)
+  const after = await connect(own).catch(({ message }) => {
+    throw new Error(
+      `a migration was begun at ${before} and ended (${ended || "as it should"}), and the database does not say how far it came: ${message}`,
+    )
+  })
   await after.ask("select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1", [child])
   const applied = (await rows(after.ask, "mikro_orm_migrations", "id, name")).sort((a, b) => a.id - b.id)
-  const open = (await rows(after.ask, "script_migrations", "script_name, finished_at")).filter(({ finished_at }) => !finished_at)
-  const began = lines.map((line) => /Migrating (\S+)/.exec(line)?.[1]).filter(Boolean).at(-1)
-  if (!ended && open.length) ended = `these scripts did not end: ${open.map(({ script_name }) => script_name).join(", ")}`
+  const done = new Set(applied.map(({ name }) => name))
+  const scripts = await rows(after.ask, "script_migrations", "script_name, finished_at")
+  const finished = new Set(scripts.filter(({ finished_at }) => finished_at).map(({ script_name }) => script_name))
+  const beginning = lines.findLastIndex((line) => /Migrating \S/.test(line))
+  const began = /Migrating (\w+)/.exec(lines[beginning])?.[1]
+  // Medusa's own exit status does not tell.
+  const missing = [
+    ...expected.migrations.filter((name) => !done.has(name)),
+    ...expected.scripts.filter((name) => !finished.has(name)),
+    ...scripts
+      .filter(({ finished_at, script_name }) => !finished_at && !expected.scripts.includes(script_name))
+      .map(({ script_name }) => script_name),
+  ]
+  if (!ended && missing.length) ended = `${missing.join(", ")} did not end`
+  const stuck = Boolean(ended && began && !done.has(began))
   return {
     before,
     applied: applied.map(({ name }) => name).filter((name) => !already.has(name)),
     failed: ended,
-    migration: ended && began && !applied.some(({ name }) => name === began) ? began : "",
-    blocker: blocker && (ended.startsWith("it was not") || lines.some((line) => line.includes("lock timeout")))
-      ? `process ${blocker.pid} of PostgreSQL, "${blocker.name}", ${blocker.state}, in a transaction since ${blocker.since} UTC`
-      : "",
-    lines: lines.slice(-20),
+    migration: stuck ? began : "",
+    blocker:
+      blocker && (ended.startsWith("it was not") || lines.some((line) => line.includes("lock timeout")))
+        ? `process ${blocker.pid} of PostgreSQL, "${blocker.name}", ${blocker.state}, in a transaction since ${blocker.since} UTC`
+        : "",
+    lines: stuck ? lines.slice(beginning, beginning + 25) : lines.slice(-20),
   }
 }
 
@@ -410,18 +480,23 @@ function logged(lines) {
 }
 
 async function unknown({ target, release, log }) {
+  process.env.PGOPTIONS = LOOKING
   const { ask } = await connect(`${NAME} unknown`)
   const known = migrationsOf(target)
-  const executed = await rows(ask, "mikro_orm_migrations", `id, name, to_char(executed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as at`)
+  const executed = await rows(
+    ask,
+    "mikro_orm_migrations",
+    `id, name, to_char(executed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as at`,
+  )
   const foreign = executed.sort((a, b) => a.id - b.id).filter(({ name }) => name !== "Noop" && !known.has(name))
   const entries = logged(log)
   const files = foreign.length ? migrationsOf(release) : new Map()
   const there = new Inventory(null)
   const found = []
   for (const { name, at } of foreign) {
-    const entry = entries.find(({ applied }) => applied?.includes(name))
+    const entry = entries.find(({ applied }) => applied.includes(name))
     let lost = [`${name} is in no release on this host`]
-    if (entry) lost = entry.losses.filter(({ of }) => of.endsWith(` ${name}`)).map(({ text }) => text)
+    if (entry?.looked_at.includes(name)) lost = entry.losses.filter(({ of }) => of.endsWith(` ${name}`)).map(({ text }) => text)
     else if (files.has(name)) {
       const sqls = await read(files.get(name), ask).catch(({ message }) => message)
       lost = Array.isArray(sqls)
@@ -432,7 +507,7 @@ async function unknown({ target, release, log }) {
   }
   // The target's own links are not in its files. One that was dropped since it was made may be its.
   const made = madeAt(target)
-  for (const { before, losses: lost } of entries.filter(({ time, losses: some }) => new Date(time) > made && some)) {
+  for (const { before, losses: lost } of entries.filter(({ time }) => new Date(time) > made)) {
     const links = lost.filter(({ of }) => of.startsWith("link "))
     if (links.length) found.push({ before, lost: links.map(({ text }) => text) })
   }
@@ -452,6 +527,6 @@ commands[process.argv[2]](JSON.parse(process.argv[3])).then(
   (answer) => say(`${JSON.stringify(answer)}\n`, () => process.exit(0)),
   (error) => {
     console.error(error.message)
-    process.exit(1)
+    process.exit(error.busy ? 2 : 1)
   },
 )

@@ -3,13 +3,13 @@
 //
 //   losses([sql], now, there) -> [{statement, reason}], empty when the release that serves can live with all of it, before and after
 //
-// `now`: {tables: {table: {column: {type, required, filled}}}, keys: {name of a unique index: table}, functions: [name],
+// `now`: {tables: {table: {column: {type, required, filled}}}, keys: {name of a primary key: table}, functions: [name],
 // others: [name of a sequence, type, schema, extension]}; names without their schema, `filled` for a column with a default.
 // null when that is not known any more: then everything counts as there, but what these statements made themselves, and those
 // before them that were read with the same `there`.
 //
-// What cannot be read counts as a loss. What is not one: indexes (but the last unique one of a table), foreign keys and checks,
-// defaults, more room in a type, and updates of rows.
+// What cannot be read counts as a loss. What is not one: indexes and constraints but primary keys, defaults, more
+// room in a type, and updates of rows.
 
 const LEXEMES = [
   ["space", /\s+|--[^\n]*/y],
@@ -37,7 +37,7 @@ function comment(sql, from) {
 
 function lex(sql) {
   const tokens = []
-  for (let at = 0; at < sql.length; ) {
+  for (let at = 0; at < sql.length;) {
     if (sql.startsWith("/*", at)) {
       at = comment(sql, at)
       continue
@@ -166,17 +166,37 @@ function columnAction(reader, table, there) {
       return `changes the type of ${table}.${name}${column.type ? ` from ${column.type}` : ""} to ${type}`
     }
     if (end < 0) return ""
-    const using = reader.rest().slice(end + 1).filter(({ kind, value }) => kind !== "mark" || !"()".includes(value))
+    const using = reader
+      .rest()
+      .slice(end + 1)
+      .filter(({ kind, value }) => kind !== "mark" || !"()".includes(value))
     const [from, cast, ...as] = using
-    const plain = from?.value === name && (!cast || (cast.value === "::" && typeName(as) === typeName(tokens.filter(({ value }) => !"()".includes(value)))))
+    const plain =
+      from?.value === name &&
+      (!cast || (cast.value === "::" && typeName(as) === typeName(tokens.filter(({ value }) => !"()".includes(value)))))
     return plain ? "" : `calculates ${table}.${name} anew`
   }
-  if (reader.take("drop not null", "set default", "set statistics", "set storage", "set compression", "set (", "reset", "add generated", "set generated")) return ""
+  if (
+    reader.take(
+      "drop not null",
+      "set default",
+      "set statistics",
+      "set storage",
+      "set compression",
+      "set (",
+      "reset",
+      "add generated",
+      "set generated",
+    )
+  )
+    return ""
   if (reader.take("set not null")) {
     return column.required ? "" : `refuses rows without ${table}.${name}, which the release that serves may write`
   }
   if (reader.take("drop default")) {
-    return column.required === false || !column.filled && there.now ? "" : `takes the default of ${table}.${name}, which the release that serves may rely on`
+    return column.required === false || (!column.filled && there.now)
+      ? ""
+      : `takes the default of ${table}.${name}, which the release that serves may rely on`
   }
   return `changes ${table}.${name} in an unknown way`
 }
@@ -190,14 +210,15 @@ function tableAction(tokens, table, there, renewed) {
     const name = reader.name()
     if (there.now && there.column(table, name)) return ""
     there.made.add(`${table}.${name}`)
-    const required = reader.has("not null", "primary key") && !reader.has("default", "generated", "serial", "bigserial", "smallserial")
+    const required =
+      reader.has("not null", "primary key") && !reader.has("default", "generated", "serial", "bigserial", "smallserial")
     return required ? `adds ${table}.${name}, which must be given, and the release that serves does not know it` : ""
   }
   if (reader.take("drop constraint")) {
     reader.take("if exists")
     const name = reader.name()
     const key = there.keyOf(name)
-    return key && !renewed(key) ? `drops the key ${name} of ${key}` : ""
+    return key && !renewed(key) ? `drops the primary key of ${key}` : ""
   }
   if (reader.take("drop")) {
     reader.take("column")
@@ -205,7 +226,8 @@ function tableAction(tokens, table, there, renewed) {
     const name = reader.name()
     return there.column(table, name) ? `drops the column ${table}.${name}` : ""
   }
-  if (reader.take("rename constraint", "alter constraint", "validate constraint", "owner to", "replica identity", "cluster on")) return ""
+  if (reader.take("rename constraint", "alter constraint", "validate constraint", "owner to", "replica identity", "cluster on"))
+    return ""
   if (reader.take("rename to")) return `renames the table ${table}`
   if (reader.take("rename")) {
     reader.take("column")
@@ -216,7 +238,8 @@ function tableAction(tokens, table, there, renewed) {
     reader.take("column")
     return columnAction(reader, table, there)
   }
-  if (reader.take("enable trigger", "disable trigger", "set (", "reset (", "set tablespace", "set logged", "attach partition")) return ""
+  if (reader.take("enable trigger", "disable trigger", "set (", "reset (", "set tablespace", "set logged", "attach partition"))
+    return ""
   return `changes the table ${table} in an unknown way`
 }
 
@@ -243,7 +266,12 @@ const CREATED =
   /^(?:(?:or replace|global|local|temp|temporary|unlogged|unique|recursive|materialized|constraint|trusted) )*(table|index|view|sequence|type|domain|extension|schema|function|procedure|aggregate|trigger|policy|statistics|collation|text)\b/
 
 function created(reader, there) {
-  const words = reader.rest().slice(0, 5).filter(({ kind }) => kind === "word").map(({ value }) => value).join(" ")
+  const words = reader
+    .rest()
+    .slice(0, 5)
+    .filter(({ kind }) => kind === "word")
+    .map(({ value }) => value)
+    .join(" ")
   const kind = CREATED.exec(words)?.[1]
   if (!kind) return "creates something of an unknown kind"
   while (!reader.take(kind)) reader.at += 1
@@ -257,18 +285,29 @@ function created(reader, there) {
 }
 
 function dropped(reader, there, renewed) {
-  const kind = ["table", "index", "view", "function", "procedure", "trigger", "policy", "sequence", "type", "domain", "schema", "extension"].find((word) => reader.take(word))
-    ?? (reader.take("materialized view") ? "materialized view" : "")
+  const kind =
+    [
+      "table",
+      "index",
+      "view",
+      "function",
+      "procedure",
+      "trigger",
+      "policy",
+      "sequence",
+      "type",
+      "domain",
+      "schema",
+      "extension",
+    ].find((word) => reader.take(word)) ?? (reader.take("materialized view") ? "materialized view" : "")
   if (!kind) return "drops something of an unknown kind"
   reader.take("concurrently")
   reader.take("if exists")
   for (const part of split(reader.rest(), ",")) {
     const item = new Reader(part)
     const name = item.name()
-    if (kind === "index") {
-      const key = there.keyOf(name)
-      if (key && !renewed(key)) return `drops the unique index ${name} of ${key}`
-    } else if (["function", "procedure"].includes(kind)) {
+    if (kind === "index") continue
+    if (["function", "procedure"].includes(kind)) {
       if ((!there.now || there.functions.has(name)) && !renewed(name)) return `drops the ${kind} ${name}`
     } else if (["trigger", "policy"].includes(kind)) {
       if (item.take("on") && there.has(item.name()) && !renewed(name)) return `drops the ${kind} ${name}`
@@ -279,6 +318,34 @@ function dropped(reader, there, renewed) {
   return ""
 }
 
+const DANGEROUS = [
+  "drop",
+  "alter",
+  "rename",
+  "truncate",
+  "delete",
+  "merge",
+  "execute",
+  "call",
+  "do",
+  "revoke",
+  "commit",
+  "rollback",
+]
+
+// A block of code passes when it has no word by which something could be lost, and makes no statements out of texts.
+function code(reader, there) {
+  const body = reader.rest().find(({ kind }) => kind === "string")?.value ?? ""
+  const inner = body.startsWith("$") ? lex(body.replace(/^\$[^$]*\$|\$[^$]*\$$/g, "")) : undefined
+  const suspect = inner?.find(({ kind, value }, at) => {
+    const harmless = ["text", "mapping"].includes(inner[at + 1]?.value) // of a text search configuration
+    return kind === "word" && DANGEROUS.includes(value) && !(value === "alter" && harmless)
+  })
+  const other = reader.has("language") && !reader.has("language plpgsql")
+  if (!inner || other || suspect) return `runs code that may lose something${suspect ? ` (${suspect.value})` : ""}`
+  return called(new Reader(inner), there)
+}
+
 function lost(tokens, there, renewed) {
   const reader = new Reader(tokens)
   if (reader.take("alter table", "alter foreign table")) {
@@ -287,7 +354,11 @@ function lost(tokens, there, renewed) {
     const table = reader.name()
     reader.take("*")
     if (!there.has(table)) return ""
-    return split(reader.rest(), ",").map((action) => tableAction(action, table, there, renewed)).find(Boolean) ?? ""
+    return (
+      split(reader.rest(), ",")
+        .map((action) => tableAction(action, table, there, renewed))
+        .find(Boolean) ?? ""
+    )
   }
   if (reader.take("create")) return created(reader, there)
   if (reader.take("drop")) return dropped(reader, there, renewed)
@@ -304,16 +375,17 @@ function lost(tokens, there, renewed) {
     const type = reader.name()
     return reader.take("add value", "add attribute", "owner to") || !there.has(type) ? "" : `changes the type ${type}`
   }
-  if (reader.take("alter index", "comment on", "grant", "set", "reset", "analyze", "refresh materialized view", "reindex", "lock")) return ""
-  if (reader.take("do")) return "runs code, and what that does is not looked into"
+  if (
+    reader.take("alter index", "comment on", "grant", "set", "reset", "analyze", "refresh materialized view", "reindex", "lock")
+  )
+    return ""
+  if (reader.take("do")) return code(reader, there)
   return `is of an unknown kind: ${tokens[0].value}`
 }
 
 // What a statement makes that one before it may have dropped: a table's key, or a name.
 function renews(tokens) {
   const reader = new Reader(tokens)
-  const words = tokens.filter(({ kind }) => kind !== "string").map(({ value }) => value)
-  if (reader.take("create unique index")) return words[words.indexOf("on") + (words[words.indexOf("on") + 1] === "only" ? 2 : 1)]
   if (reader.take("create")) {
     reader.take("or replace")
     if (reader.take("constraint trigger", "trigger", "function", "procedure", "view", "policy")) return reader.name()
@@ -322,7 +394,7 @@ function renews(tokens) {
     reader.take("if exists")
     reader.take("only")
     const table = reader.name()
-    if (/add (constraint \S+ )?(unique|primary key)/.test(words.join(" "))) return table
+    if (reader.has("primary key")) return table
   }
   return undefined
 }
@@ -340,7 +412,7 @@ function losses(sqls, now, there = new Inventory(now)) {
     found.push(...statements.map((tokens) => ({ tokens, statement: shorten(sql.slice(tokens[0].at, tokens.at(-1).end)) })))
   }
   return found.flatMap(({ tokens, statement, reason }, index) => {
-    const later = found.slice(index + 1)
+    const later = found.slice(index) // with this one, which may do both
     const renewed = (name) => later.some((other) => other.tokens && renews(other.tokens) === name)
     try {
       reason ??= lost(tokens, there, renewed)
