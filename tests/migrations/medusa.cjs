@@ -120,7 +120,7 @@ async function migrate(args) {
   await query("create table if not exists script_migrations (script_name varchar(255) unique, finished_at timestamptz)")
   const known = new Set((await query("select script_name from script_migrations")).map(({ script_name }) => script_name))
   for (const file of fs.existsSync("src/migration-scripts") ? fs.readdirSync("src/migration-scripts") : []) {
-    if (known.has(file)) continue
+    if (known.has(file) || require(resolve("src/migration-scripts", file)).off) continue
     await query("insert into script_migrations values ($1)", [file])
     try {
       await require(resolve("src/migration-scripts", file)).default(query)
@@ -148,6 +148,7 @@ module.exports = {
   },
   utils: {
     loadEnv() {},
+    isFileDisabled: (path) => Boolean(require(path).off), // in Medusa, by defineFileConfig() when it is loaded
     ContainerRegistrationKeys: {},
     ModulesSdkUtils: {
       get buildMigrationScript() {

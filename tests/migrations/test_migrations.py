@@ -170,6 +170,11 @@ def test_a_script_that_fails_is_named_though_the_command_does_not_tell(shop: App
     assert shop.query("select count(*) from store") == [{"count": "2"}]
 
 
+def test_a_script_of_a_feature_that_is_off_is_not_pending(shop: Application) -> None:
+    shop.script("second.js", "throw new Error('it ran') }; exports.off = true; {")
+    assert not shop.pending()["needed"]
+
+
 def test_scripts_that_did_not_even_begin_are_missed(shop: Application) -> None:
     shop.script("second.js", "")
     outcome = shop.run(command=["true"], expected=shop.pending()["expected"])

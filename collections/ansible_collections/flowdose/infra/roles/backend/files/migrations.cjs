@@ -203,8 +203,7 @@ async function pending({ contract, patience }) {
   for (const { module, folder } of found) {
     for (const file of listed(folder)) {
       const name = file.replace(/\.\w+$/, "")
-      if (done.has(name) || migrations.some((other) => other.name === name) || utils.isFileDisabled?.(join(folder, file)))
-        continue
+      if (done.has(name) || migrations.some((other) => other.name === name) || isOff(utils, join(folder, file))) continue
       const lost = await read(join(folder, file), ask).then(lose, ({ message }) =>
         something ? [{ statement: "up()", reason: `cannot be read: ${message}` }] : [],
       )
@@ -224,13 +223,23 @@ async function pending({ contract, patience }) {
   return report({ migrations, scripts, links: plan, unknown, contract, something })
 }
 
+// Whether a file is one that Medusa skips, for a feature that is not switched on. It says so itself when it is loaded.
+function isOff(utils, file) {
+  try {
+    load(file)
+  } catch {
+    return false // which whoever needs it will find, too
+  }
+  return Boolean(utils.isFileDisabled?.(file) || utils.isFileDisabled?.(fs.realpathSync(file)))
+}
+
 async function pendingScripts(ask, utils, folders) {
   const done = await rows(ask, "script_migrations", "script_name, finished_at")
   const finished = new Set(done.filter(({ finished_at }) => finished_at).map(({ script_name }) => script_name))
   return folders.flatMap((folder) =>
     listed(folder)
       .filter((file) => !/^index\./.test(file) && !finished.has(file))
-      .filter((file) => !utils.isFileSkipped?.(load(join(folder, file)))),
+      .filter((file) => !isOff(utils, join(folder, file))),
   )
 }
 
@@ -327,6 +336,15 @@ const BLOCKED = `
   from pg_stat_activity a, unnest(pg_blocking_pids(a.pid)) blocker join pg_stat_activity b on b.pid = blocker
   where a.application_name = $1 and b.application_name <> $1`
 
+// A line as it is, or the message of a line of JSON.
+function readable(line) {
+  try {
+    return String(JSON.parse(line).message ?? line).trimEnd()
+  } catch {
+    return line.trimEnd()
+  }
+}
+
 async function run({ owner, command, expected, seconds, patience }) {
   // 63 bytes of ASCII are what PostgreSQL keeps
   const label = `${process.pid}-${Date.now().toString(36)} ${owner}`.replace(/[^ -~]/g, "?")
@@ -353,12 +371,7 @@ async function run({ owner, command, expected, seconds, patience }) {
   })
   for (const stream of [watched.stdout, watched.stderr]) {
     stream.setEncoding("utf8").on("data", (text) => {
-      lines.push(
-        ...text
-          .split("\n")
-          .map((line) => line.trimEnd())
-          .filter(Boolean),
-      )
+      lines.push(...text.split("\n").map(readable).filter(Boolean))
       lines.splice(0, lines.length - 2000)
     })
   }
@@ -393,8 +406,8 @@ async function run({ owner, command, expected, seconds, patience }) {
   const done = new Set(applied.map(({ name }) => name))
   const scripts = await rows(after.ask, "script_migrations", "script_name, finished_at")
   const finished = new Set(scripts.filter(({ finished_at }) => finished_at).map(({ script_name }) => script_name))
-  const beginning = lines.findLastIndex((line) => /Migrating \S/.test(line))
-  const began = /Migrating (\w+)/.exec(lines[beginning])?.[1]
+  const beginning = lines.findLastIndex((line) => /● Migrating \w/.test(line))
+  const began = /● Migrating (\w+)/.exec(lines[beginning])?.[1]
   // Medusa's own exit status does not tell.
   const missing = [
     ...expected.migrations.filter((name) => !done.has(name)),
