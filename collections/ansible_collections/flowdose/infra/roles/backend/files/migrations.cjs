@@ -457,12 +457,13 @@ function migrationsBelow(folder, found = new Map()) {
 function migrationsOf(release) {
   const found = migrationsBelow(release)
   for (const packages of packageFolders(release)) {
-    const names = fs.readdirSync(packages).flatMap((name) =>
-      name.startsWith("@") ? fs.readdirSync(join(packages, name)).map((inner) => join(name, inner)) : [name],
-    )
+    const names = fs
+      .readdirSync(packages)
+      .flatMap((name) => (name.startsWith("@") ? fs.readdirSync(join(packages, name)).map((inner) => join(name, inner)) : [name]))
     for (const name of names) {
       const manifest = join(packages, name, "package.json")
-      if (fs.existsSync(manifest) && fs.readFileSync(manifest, "utf8").includes('"@medusajs/')) migrationsBelow(join(packages, name), found)
+      if (fs.existsSync(manifest) && fs.readFileSync(manifest, "utf8").includes('"@medusajs/'))
+        migrationsBelow(join(packages, name), found)
     }
   }
   return found
