@@ -332,3 +332,15 @@ def test_without_a_daemon_nothing_is_started(tmp_path: Path) -> None:
     module = SimpleNamespace(params={"pm2_home": str(shop.home), "node": "node", "pm2": "pm2"})
     with pytest.raises(pm2_app.Pm2Error, match="no pm2 daemon runs"):
         pm2_app.Pm2(module).daemon()  # type: ignore[arg-type]
+
+
+def test_a_script_is_looked_for_as_node_looks_for_packages(tmp_path: Path) -> None:
+    """Package managers differ in whether a workspace has its packages in its own folder."""
+    folder = tmp_path / "apps/backend/.medusa/server"
+    folder.mkdir(parents=True)
+    script = "node_modules/cli/cli.js"
+    assert pm2_app.nearest(str(folder), script) == script
+    for above, path in ((tmp_path, f"../../../../{script}"), (folder.parents[1], f"../../{script}")):
+        (above / script).parent.mkdir(parents=True)
+        (above / script).touch()
+        assert pm2_app.nearest(str(folder), script) == path
