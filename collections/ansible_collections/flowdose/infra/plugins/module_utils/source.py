@@ -93,6 +93,7 @@ class Tree:
     commit: str | None = None  # 40 hexadecimal digits
     subject: str | None = None
     directory: str = ""  # of the application, below the top
+    above: tuple[bytes, ...] = ()  # each package.json in a folder of the source above the top, the nearest first
 
 
 # --- reading
@@ -320,6 +321,13 @@ def _top(subfolder: str, names: Callable[[str], Iterable[str]]) -> tuple[str, st
     return subfolder, ""
 
 
+def _above(top: str, names: Callable[[str], Iterable[str]]) -> list[str]:
+    """Each package.json in a folder above `top`, the nearest first."""
+    folders = [str(folder) for folder in PurePosixPath(top).parents] if top else []
+    folders = ["" if folder == "." else folder for folder in folders]
+    return [f"{folder}/package.json".lstrip("/") for folder in folders if "package.json" in names(folder)]
+
+
 @contextlib.contextmanager
 def _tree_of_commit(git: Git, repository: Path, origin: str, ref: str, subfolder: str) -> Iterator[Tree]:
     commit = _resolve(git, repository, origin, ref)
@@ -333,6 +341,7 @@ def _tree_of_commit(git: Git, repository: Path, origin: str, ref: str, subfolder
         return _succeed(listed, f"list {shown_commit}").decode(errors="replace").split("\0")
 
     top, directory = _top(subfolder, names)
+    manifests = [f"{commit}:{name}" for name in _above(top, names)]
     with tempfile.NamedTemporaryFile() as file:
         treeish = f"{commit}:{top}" if top else commit
         written = ["archive", "--format=tar", f"--output={file.name}", treeish]
@@ -351,6 +360,7 @@ def _tree_of_commit(git: Git, repository: Path, origin: str, ref: str, subfolder
                 commit=commit,
                 subject=subject.decode(errors="replace").strip(),
                 directory=directory,
+                above=tuple(_succeed(git(["show", name], repository), f"read {name}") for name in manifests),
             )
 
 
@@ -386,6 +396,7 @@ def _tree_of_folder(git: Git, folder: Path, subfolder: str) -> Tree:
     if not (folder / subfolder).is_dir():
         raise SourceError(f"the source {folder} has no folder {subfolder!r}")
     above, directory = _top(subfolder, lambda name: os.listdir(folder / name))
+    manifests = _above(above, lambda name: os.listdir(folder / name))
     top = folder / above
     files: dict[str, File] = {}
     for name in _names(git, top):
@@ -394,7 +405,13 @@ def _tree_of_folder(git: Git, folder: Path, subfolder: str) -> Tree:
             files[name] = File(False, bytes, os.readlink(path))
         elif path.is_file():
             files[name] = File(os.access(path, os.X_OK), path.read_bytes)
-    return Tree(kind="folder", files=files, origin=str(folder / subfolder), directory=directory)
+    return Tree(
+        kind="folder",
+        files=files,
+        origin=str(folder / subfolder),
+        directory=directory,
+        above=tuple((folder / name).read_bytes() for name in manifests),
+    )
 
 
 def _names(git: Git, top: Path) -> Iterator[str]:
@@ -453,8 +470,8 @@ def inspect(tree: Tree, package_manager: str | None = None) -> dict[str, object]
     """
     application = _package(tree, tree.directory)
     package = _package(tree, "") if tree.directory else application
-    named = package_manager or _named(package) or _named(application) or _yarn_path(tree)
     locks = [name for name in LOCKFILES if name in tree.files]
+    named = package_manager or _named(package) or _named(application) or _yarn_path(tree) or _named_above(tree, locks)
     if named:
         match = re.fullmatch(r"(yarn|npm|pnpm)@(\d+\.\d+\.\d+[^+\s]*)(\+.*)?", named)
         if not match:
@@ -519,6 +536,18 @@ def _named(package: dict[str, Any]) -> str | None:
     # Of a range the lowest: it is one that the lockfile may have been made with.
     if isinstance(wanted, dict) and re.fullmatch(r"[~^]?\d+\.\d+\.\d+", str(wanted.get("version"))):
         return f"{wanted.get('name')}@{str(wanted['version']).lstrip('~^')}"
+    return None
+
+
+def _named_above(tree: Tree, locks: list[str]) -> str | None:
+    """What a package.json above names for all folders below it, unless this one's lockfile is of another."""
+    for text in tree.above:
+        with contextlib.suppress(ValueError):
+            package = json.loads(text)
+            named = _named(package) if isinstance(package, dict) else None
+            if named and [LOCKFILES[name] for name in locks] == [named.partition("@")[0]]:
+                classic = "yarn.lock" in locks and b"__metadata:" not in tree.files["yarn.lock"].read()
+                return None if classic and not named.startswith("yarn@1.") else named
     return None
 
 

@@ -342,6 +342,32 @@ def test_workspace_is_packed_as_a_whole(repository: Path, tmp_path: Path, name: 
             assert "shop/apps/backend" in tree.origin
 
 
+@pytest.mark.parametrize(
+    ("above", "name", "lock", "manager"),
+    [
+        ("yarn@4.5.0", "yarn.lock", BERRY, {"name": "yarn", "version": "4.5.0"}),
+        ("yarn@4.5.0", "yarn.lock", CLASSIC, {"name": "yarn", "version": "1.22.22"}),
+        ("yarn@4.5.0", "package-lock.json", "{}", {"name": "npm", "version": None}),
+        ("pnpm@10.11.1", "pnpm-lock.yaml", PNPM_LOCK, {"name": "pnpm", "version": "10.11.1"}),
+    ],
+)
+def test_package_manager_named_above(
+    repository: Path, tmp_path: Path, above: str, name: str, lock: str, manager: dict[str, str | None]
+) -> None:
+    """As corepack finds it; each folder has a lockfile of its own."""
+    files = {
+        "package.json": json.dumps({"packageManager": above}),
+        "shops/a/package.json": "{}",
+        f"shops/a/{name}": lock,
+    }
+    write(repository, files)
+    commit(repository, "Shops")
+    for ref in ("main", None):
+        with read_source(run_command, str(repository), ref, "shops/a", tmp_path) as tree:
+            assert inspect(tree)["package_manager"] == manager
+            assert set(tree.files) == {"package.json", name}
+
+
 def test_lockfile_of_another_project_above(tmp_path: Path) -> None:
     """Such as one at the top of a repository, for its hooks."""
     files = {"package.json": "{}", "yarn.lock": BERRY, "backend/package.json": '{"packageManager": "yarn@4.5.0"}'}
