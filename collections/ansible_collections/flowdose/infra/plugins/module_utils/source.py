@@ -204,6 +204,7 @@ class DeployKey:
             "ConnectTimeout=15",
             "IdentitiesOnly=yes",
             "StrictHostKeyChecking=accept-new",
+            "HashKnownHosts=no",  # a person may have to find a line in it
             # Quoted twice: for ssh, which takes a list of files, and for the shell.
             f'UserKnownHostsFile="{self.known_hosts}"',
         ]
