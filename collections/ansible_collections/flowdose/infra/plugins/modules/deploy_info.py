@@ -188,7 +188,7 @@ class Host:
         become = [] if user.pw_uid == os.getuid() else ["runuser", "-u", user.pw_name, "--"]
         command = [*become, "env", "-i"]
         command += [f"{name}={value}" for name, value in environment.items()]
-        command += [node, f"{self._options['pm2']}/bin/pm2", "jlist"]
+        command += ["timeout", "20", node, f"{self._options['pm2']}/bin/pm2", "jlist"]
         status, out, errors = self._module.run_command(command, cwd=user.pw_dir)
         listed = [line for line in out.splitlines() if line.startswith("[")]  # notices may stand before
         if status != 0 or not listed:
