@@ -52,8 +52,9 @@ def lock(hosts: dict[str, Any], reached: dict[str, Any]) -> str:
 
 
 def pending(migrations: dict[str, Any]) -> str:
-    if not migrations or "problem" in migrations:
-        return f"not known: {migrations.get('problem', 'no release of the backend serves')}"
+    problem = migrations.get("problem") or migrations.get("error")
+    if problem or not migrations:
+        return f"not known: {problem or 'no release of the backend serves'}"
     return "; ".join(migrations["message"]) or "none is pending for the release that serves"
 
 

@@ -305,6 +305,7 @@ function report({ migrations, scripts, links, unknown, contract, something }) {
     losses: lost,
     message,
     error: "",
+    busy: false,
   }
 }
 
