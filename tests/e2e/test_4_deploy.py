@@ -1,93 +1,53 @@
 # Copyright: (c) 2026, the flowdose.infra developers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""New releases of both applications go live while visitors come: none of them notices."""
+"""What serves is replaced and taken back while visitors come: none of them notices."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
 from pathlib import Path
 from typing import Any
 
-from e2e.shop import Shop, playbook
-from stages import environment, say
+from e2e.shop import Outcome, Shop, playbook
+from e2e.visitors import RATE, processes, visitors
+from stages import say
 
-RATE = 100  # requests a second, of both applications together
-
-
-@contextmanager
-def visitors(shop: Shop, folder: Path) -> Iterator[dict[str, Any]]:
-    """Load, by a process of its own, while the block runs; what it reports is in the yielded dictionary afterwards."""
-    api, store = shop.addresses["api"], shop.addresses["store"].rstrip("/")
-    key = {"x-publishable-api-key": publishable_key(shop)}
-    region = shop.fetch(f"{api}/store/regions", headers=key).json()["regions"][0]["id"]
-    read = {"method": "GET", "headers": key}
-    targets = [
-        {**read, "url": f"{api}/store/regions", "rate": 0.3 * RATE, "keep_alive": True},
-        {**read, "url": f"{api}/store/regions", "rate": 0.2 * RATE, "keep_alive": False},
-        {
-            "method": "POST",
-            "headers": key,
-            "body": {"region_id": region},
-            "url": f"{api}/store/carts",
-            "rate": 0.05 * RATE,
-        },
-        {**read, "url": f"{store}/health", "rate": 0.3 * RATE, "keep_alive": True},
-        {**read, "url": f"{store}/health", "rate": 0.2 * RATE, "keep_alive": False},
-        {**read, "url": f"{store}/", "rate": 0.05 * RATE, "keep_alive": True},
-    ]
-    report = folder / "report.json"
-    process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("load.py")), shop.addresses["ca"], str(report)],
-        env=environment(),
-        stdin=subprocess.PIPE,
-        text=True,
-    )
-    found: dict[str, Any] = {}
-    try:
-        assert process.stdin
-        process.stdin.write(json.dumps([{"keep_alive": True, **target} for target in targets]))
-        process.stdin.close()
-        yield found
-    finally:
-        process.terminate()
-        process.wait(120)
-    found.update(json.loads(report.read_text()))
-    rate = sum(target["requests"] for target in found["targets"]) / found["seconds"]
-    say(f"\n  visitors for {found['seconds']:.0f} s: {rate:.0f} requests a second, {len(found['failures'])} failed")
-    for target in found["targets"]:
-        kind = "kept" if target["keep_alive"] else "new"
-        what = f"{target['method']:4} {target['url']} ({kind} connections)"
-        say(f"    {target['requests']:6} {what}, slowest {target['slowest']:.1f} s")
-    found["rate"] = rate
+TWENTY_SECONDS = 20
+# Without the admin, so that the build is short.
+NEXT: dict[str, Any] = {
+    "flowdose_backend_env_extra": {"DISABLE_MEDUSA_ADMIN": "true"},
+    "flowdose_storefront_env_extra": {"RELEASE": "2"},
+}
+# What no build reads.
+RECONFIGURED = {
+    **NEXT,
+    "flowdose_backend_env_extra": {**NEXT["flowdose_backend_env_extra"], "RESEND_FROM": "Shop <shop@flowdose.test>"},
+}
 
 
-def publishable_key(shop: Shop) -> str:
-    """As it is in the page that every visitor gets."""
-    environment_file = "/srv/flowdose/storefront/current/.env"
-    found = shop.droplet("storefront").run(f"grep -o 'pk_[0-9a-f]*' {environment_file} | head -1").must()
-    return found.output.strip()
+def deploy(shop: Shop, changed: dict[str, Any]) -> Outcome:
+    outcome = playbook("deploy", *shop.arguments, "-e", json.dumps(changed)).must()
+    say(f"  deploy.yml took {outcome.seconds:.0f} s")
+    return outcome
 
 
-def process_of(shop: Shop, role: str, name: str) -> str:
-    command = "/opt/node/bin/node /opt/pm2/lib/node_modules/pm2/bin/pm2 pid"
-    return shop.droplet(role).run(f"su - flowdose -c '{command} {name}'").must().output.strip()
-
-
-def test_new_releases_of_both_lose_no_request(shop: Shop, tmp_path: Path) -> None:
-    before = [process_of(shop, "backend", "medusa-backend"), process_of(shop, "storefront", "nextjs-storefront")]
-    # Without the admin, so that the build is short.
-    backend, storefront = {"DISABLE_MEDUSA_ADMIN": "true"}, {"RELEASE": "2"}
-    changed = {"flowdose_backend_env_extra": backend, "flowdose_storefront_env_extra": storefront}
+def test_releases_come_and_go_without_a_lost_request(shop: Shop, tmp_path: Path) -> None:
+    before = processes(shop)
     with visitors(shop, tmp_path) as report:
-        outcome = playbook("deploy", *shop.arguments, "-e", json.dumps(changed)).must()
-    assert outcome.recap()["backend-development"]["changed"]
-    after = [process_of(shop, "backend", "medusa-backend"), process_of(shop, "storefront", "nextjs-storefront")]
-    assert all(now and "\n" not in now and now != then for then, now in zip(before, after, strict=True))
+        deploy(shop, NEXT)
+        new = processes(shop)
+        assert all(now != then for now, then in zip(new, before, strict=True)), "both were replaced"
+
+        back = playbook("rollback").must()
+        say(f"  rollback.yml took {back.seconds:.0f} s")
+        assert all(now != then for now, then in zip(processes(shop), new, strict=True)), "both went back"
+        again = playbook("deploy", *shop.arguments, "-e", json.dumps(NEXT))
+        assert "was taken back at" in again.must(2).output
+
+        outcome = deploy(shop, {**RECONFIGURED, "flowdose_allow_taken_back": True})
+        assert re.search(r"TASK \[.*build \| Build, .*\n+skipping: \[backend", outcome.output), "nothing was built"
     assert report["failures"] == []
     assert report["rate"] > RATE / 2, "or this is no load"
     assert shop.serves()
