@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the flowdose.infra developers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Releases that break, each in its way, while visitors come: what served goes on serving, and the message names the cause."""
+"""Releases that break, each in its way, while visitors come: what served serves on, and the message names the cause."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ export const Breakage = model.define("breakage", { id: model.id().primaryKey() }
     "migrations/Migration20261101000000.ts": """
 import { Migration } from "@medusajs/framework/mikro-orm/migrations"
 
-const dates = "created_at timestamptz not null default now(), updated_at timestamptz not null default now(), deleted_at timestamptz null"
+const date = "timestamptz not null default now()"
+const dates = `created_at ${date}, updated_at ${date}, deleted_at timestamptz null`
 
 export class Migration20261101000000 extends Migration {
   override async up(): Promise<void> {
@@ -175,7 +176,8 @@ def locked_table(shop: Shop) -> AbstractContextManager[None]:
     """A session holds the table that a migration wants to change."""
     read = 'require("@medusajs/framework/utils").loadEnv("production", process.cwd());'
     hold = "db.query('begin').then(() => db.query('lock table invite in share mode'))"
-    script = f'{read} const {{Client}} = require("pg"); const db = new Client(process.env.DATABASE_URL); db.connect().then(() => {hold})'
+    connect = "const {Client} = require('pg'); const db = new Client(process.env.DATABASE_URL); db.connect()"
+    script = f"{read} {connect}.then(() => {hold})"
     unit = "--unit=holder --uid=flowdose --setenv=NODE_ENV=production"
     folder = "--working-directory=/srv/flowdose/backend/current/.medusa/server"
     start = (
