@@ -38,11 +38,11 @@ def test_releases_come_and_go_without_a_lost_request(shop: Shop, tmp_path: Path)
     with visitors(shop, tmp_path) as report:
         deploy(shop, NEXT)
         new = processes(shop)
-        assert all(now != then for now, then in zip(new, before, strict=True)), "both were replaced"
+        assert set(new).isdisjoint(before), "both were replaced"
 
         back = playbook("rollback").must()
         say(f"  rollback.yml took {back.seconds:.0f} s")
-        assert all(now != then for now, then in zip(processes(shop), new, strict=True)), "both went back"
+        assert set(processes(shop)).isdisjoint(new), "both went back"
         again = playbook("deploy", *shop.arguments, "-e", json.dumps(NEXT))
         assert "was taken back at" in again.must(2).output
 
