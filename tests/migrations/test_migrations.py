@@ -283,6 +283,11 @@ def test_going_back_past_what_nobody_knows_is_refused(shop: Application) -> None
     assert going_back(shop, shop)["refused"] == ["Migration9 is in no release on this host"]
 
 
+def test_what_was_there_when_a_release_was_made_does_not_keep_it_from_coming_back(shop: Application) -> None:
+    shop.query("insert into mikro_orm_migrations (name, executed_at) values ('Migration9', now() - interval '1 hour')")
+    assert going_back(shop, shop)["refused"] == []
+
+
 def test_going_back_to_a_release_whose_links_were_dropped_is_refused(shop: Application) -> None:
     dropped = {"of": "link gift_store", "text": "link gift_store drops the table gift_store"}
     entry = {"before": "2026-11-23T02:00:00Z", "applied": [], "looked_at": [], "losses": [dropped]}

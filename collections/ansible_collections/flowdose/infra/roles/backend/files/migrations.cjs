@@ -503,7 +503,11 @@ async function unknown({ target, release, log }) {
     "mikro_orm_migrations",
     `id, name, to_char(executed_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as at`,
   )
-  const foreign = executed.sort((a, b) => a.id - b.id).filter(({ name }) => name !== "Noop" && !known.has(name))
+  const made = madeAt(target)
+  // What was there when the target was made, it has lived with; a minute is for clocks that differ.
+  const foreign = executed
+    .sort((a, b) => a.id - b.id)
+    .filter(({ name, at }) => name !== "Noop" && !known.has(name) && Date.parse(at) > made - 60_000)
   const entries = logged(log)
   const files = foreign.length ? migrationsOf(release) : new Map()
   const there = new Inventory(null)
@@ -521,7 +525,6 @@ async function unknown({ target, release, log }) {
     found.push({ name, before: entry?.before ?? at, lost })
   }
   // The target's own links are not in its files. One that was dropped since it was made may be its.
-  const made = madeAt(target)
   for (const { before, losses: lost } of entries.filter(({ time }) => new Date(time) > made)) {
     const links = lost.filter(({ of }) => of.startsWith("link "))
     if (links.length) found.push({ before, lost: links.map(({ text }) => text) })
