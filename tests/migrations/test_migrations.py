@@ -161,7 +161,7 @@ def test_one_that_fails_is_named_and_the_next_run_goes_on(shop: Application) -> 
 def test_a_script_that_fails_is_named_though_the_command_does_not_tell(shop: Application) -> None:
     shop.script("second.js", "throw new Error('out of stock')")
     outcome = shop.run(expected=shop.pending()["expected"])
-    assert outcome["failed"] == "second.js did not end"
+    assert outcome["failed"] == "not done: second.js"
     assert "out of stock" in outcome["lines"]
     shop.script(
         "second.js", "await query('insert into store values (2)')"
@@ -178,7 +178,7 @@ def test_a_script_of_a_feature_that_is_off_is_not_pending(shop: Application) -> 
 def test_scripts_that_did_not_even_begin_are_missed(shop: Application) -> None:
     shop.script("second.js", "")
     outcome = shop.run(command=["true"], expected=shop.pending()["expected"])
-    assert outcome["failed"] == "second.js did not end"
+    assert outcome["failed"] == "not done: second.js"
 
 
 def test_one_that_waits_for_a_lock_is_ended_and_told_for_whom(shop: Application) -> None:

@@ -417,7 +417,7 @@ async function run({ owner, command, expected, seconds, patience }) {
       .filter(({ finished_at, script_name }) => !finished_at && !expected.scripts.includes(script_name))
       .map(({ script_name }) => script_name),
   ]
-  if (!ended && missing.length) ended = `${missing.join(", ")} did not end`
+  if (!ended && missing.length) ended = `not done: ${missing.join(", ")}`
   const stuck = Boolean(ended && began && !done.has(began))
   return {
     before,
