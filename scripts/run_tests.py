@@ -128,6 +128,7 @@ UNIT = "collections/ansible_collections/flowdose/infra/tests/unit"
 SLOW = (
     "tests/drift",
     "tests/faults",
+    "tests/migrations/test_migrations.py",
     "localcloud/tests/test_cli.py",
     f"{UNIT}/inventory",
     f"{UNIT}/module_utils/test_stack.py",
