@@ -155,7 +155,7 @@ def foreign_process(shop: Shop) -> AbstractContextManager[None]:
     listen = (
         f"import socket, time; s = socket.create_server(('127.0.0.1', {9000 if second else 9001})); time.sleep(600)"
     )
-    return doing(droplet, f'systemd-run --unit=stranger python3 -c "{listen}"', "systemctl stop stranger")
+    return doing(droplet, f'systemd-run --collect --unit=stranger python3 -c "{listen}"', "systemctl stop stranger")
 
 
 def no_new_connections_to_valkey(shop: Shop) -> AbstractContextManager[None]:
@@ -178,7 +178,7 @@ def locked_table(shop: Shop) -> AbstractContextManager[None]:
     hold = "db.query('begin').then(() => db.query('lock table invite in share mode'))"
     connect = "const {Client} = require('pg'); const db = new Client(process.env.DATABASE_URL); db.connect()"
     script = f"{read} {connect}.then(() => {hold})"
-    unit = "--unit=holder --uid=flowdose --setenv=NODE_ENV=production"
+    unit = "--collect --unit=holder --uid=flowdose --setenv=NODE_ENV=production"
     folder = "--working-directory=/srv/flowdose/backend/current/.medusa/server"
     start = (
         f"systemd-run {unit} {folder} /opt/node/bin/node -e {shlex.quote(script)}; sleep 3; systemctl is-active holder"

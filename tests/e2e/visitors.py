@@ -81,10 +81,10 @@ def processes(shop: Shop) -> list[str]:
 
 
 def running(shop: Shop) -> list[str]:
-    """The process ids that pm2 keeps, of the backend first."""
+    """The processes that pm2 keeps, of the backend first: role and process id."""
     pm2 = "/opt/node/bin/node /opt/pm2/lib/node_modules/pm2/bin/pm2 pid"
-    found = [
-        shop.droplet(role).run(f"su - flowdose -c '{pm2} {name}'").must().output.split()
+    return [
+        f"{role} {pid}"
         for role, name in (("backend", "medusa-backend"), ("storefront", "nextjs-storefront"))
+        for pid in shop.droplet(role).run(f"su - flowdose -c '{pm2} {name}'").must().output.split()
     ]
-    return [pid for pids in found for pid in pids]
