@@ -16,7 +16,7 @@ const LEXEMES = [
   ["string", /e'(?:[^'\\]|''|\\[^])*'/iy],
   ["string", /(?:[bxn]|u&)?'(?:[^']|'')*'/iy],
   ["string", /\$((?:[a-z_\x80-\uffff][\w\x80-\uffff]*)?)\$[^]*?\$\1\$/iy],
-  ["name", /(?:u&)?"(?:[^"]|"")+"/iy],
+  ["name", /"(?:[^"]|"")+"/y],
   ["word", /[a-z_\x80-\uffff][\w$\x80-\uffff]*/iy],
   ["number", /\d[\w.]*/y],
   ["mark", /::|[^'"]/y],
@@ -47,8 +47,9 @@ function lex(sql) {
       return [name, pattern.exec(sql)?.[0]]
     }).find(([, found]) => found) ?? ["mark"]
     if (!text) throw new Error("a quote does not end")
+    if (/^u&"/i.test(sql.slice(at, at + 3))) throw new Error("a name is written in Unicode escapes")
     if (kind !== "space") {
-      const value = kind === "name" ? text.replace(/^u&/i, "").slice(1, -1).replaceAll('""', '"') : text.toLowerCase()
+      const value = kind === "name" ? text.slice(1, -1).replaceAll('""', '"') : text.toLowerCase()
       tokens.push({ kind, value, at, end: at + text.length })
     }
     at += text.length
