@@ -134,3 +134,21 @@ def test_lack_of_memory_is_known_by_what_is_said(said: str, memory: bool) -> Non
     """Each is what a package manager or a builder says when its child was ended."""
     search = {"told": "{{ said is search(__release_out_of_memory) }}"}
     assert evaluate("release", search, {"said": said})["told"] is memory
+
+
+@pytest.mark.parametrize(("swap", "missing"), [(0, 512), (2048, -1536)])
+def test_the_refusal_says_how_much_is_missing(swap: int, missing: int) -> None:
+    """A backend on a size of 2 GiB."""
+    tasks = DataLoader().load_from_file(str(COLLECTION / "roles/release/tasks/memory.yml"), trusted_as_template=True)
+    refusal = tasks[-1]
+    variables = refusal["vars"] | {
+        "release_app": "backend",
+        "release_required_memory_mib": 2560,
+        "release_memory_mib": 2048,
+        "inventory_hostname": "backend-staging",
+        "__release_memory": kernel(1967, swap),
+    }
+    asked = {"message": refusal["ansible.builtin.assert"]["fail_msg"], "missing": "{{ __release_missing_mib | int }}"}
+    values = evaluate("release", asked, variables)
+    assert values["missing"] == missing
+    assert f"has 2048 and {swap} MiB, {missing} MiB too little" in values["message"]
