@@ -189,7 +189,7 @@ def refusal(lock: Lock, now: str) -> str:
     pid = lock["processes"][0]["pid"] if "processes" in lock else "of ansible-playbook"
     advice = {
         "runs": f"It runs on this machine (ps -p {pid}). Wait for it.",
-        "ends": "It was ended, but its last task still runs on this machine. Wait for that: it frees the lock.",
+        "ends": "It was ended, but its last task still runs on this machine. Wait for that, which frees the lock.",
         "ended": "It ended without freeing the lock, which the next run takes over.",
         "elsewhere": f"Look on {lock.get('host', 'the machine that took it')} whether it still runs (ps -p {pid}), and"
         f" wait for it. Only when it has certainly ended, break its lock: -e flowdose_break_lock={lock['id']}",
