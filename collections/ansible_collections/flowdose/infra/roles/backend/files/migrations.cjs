@@ -378,7 +378,7 @@ async function run({ owner, command, expected, seconds, patience }) {
   }
   const over = new Promise((resolve) => {
     watched.once("error", (error) => resolve(`${command[0]} cannot be started: ${error.message}`))
-    watched.once("close", (code, signal) => resolve(code === 0 ? "" : `${command.join(" ")} ended with ${signal ?? code}`))
+    watched.once("close", (code, signal) => resolve(code === 0 ? "" : `${command.at(-1)} ended with ${signal ?? code}`))
   })
   const stop = new Promise((resolve) => {
     setTimeout(() => resolve(`it was not done within ${seconds} s`), seconds * 1000).unref()
