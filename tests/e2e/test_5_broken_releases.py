@@ -215,7 +215,7 @@ CASES = [
     ),
     Case(
         "port taken",
-        r"port 900[01] is taken by a process of user root that is none of pm2's",
+        "port 900[01] is taken by a process of user root",
         lambda _folder, _source: backend(RESEND_FROM="B <b@flowdose.test>"),
         foreign_process,
     ),

@@ -137,10 +137,10 @@ def test_a_droplet_too_small_to_build_on(site: Site) -> None:
 def test_a_package_manager_that_is_not_supported(site: Site, tmp_path: Path) -> None:
     for app in ("backend", "storefront"):
         (tmp_path / "shop" / app).mkdir(parents=True)
-        (tmp_path / "shop" / app / "package.json").write_text("{}")
-        (tmp_path / "shop" / app / "pnpm-lock.yaml").write_text("lockfileVersion: '9.0'\n")
+        (tmp_path / "shop" / app / "package.json").write_text('{"packageManager": "bun@1.3.0"}')
+        (tmp_path / "shop" / app / "yarn.lock").write_text("# yarn lockfile v1\n")
     message = site(flowdose_source=str(tmp_path / "shop"))
-    assert "pnpm-lock.yaml of pnpm; yarn and npm are supported" in message
+    assert "asks for the package manager 'bun@1.3.0'; supported are yarn, npm and pnpm" in message
 
 
 @pytest.mark.parametrize(
