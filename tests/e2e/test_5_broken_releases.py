@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -322,7 +322,15 @@ def deploy_until(shop: Shop, line: str, changes: Changes, then: Callable[[subpro
 
 def kill(process: subprocess.Popen[str]) -> None:
     """As a machine that dies: the playbook and all that it has started."""
-    os.killpg(process.pid, signal.SIGKILL)
+    for pid in [process.pid, *descendants(process.pid)]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def descendants(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-eo", "ppid=,pid="], check=True, capture_output=True, text=True).stdout.split()
+    children = [int(child) for parent, child in zip(listed[::2], listed[1::2], strict=True) if int(parent) == pid]
+    return [found for child in children for found in [child, *descendants(child)]]
 
 
 def test_a_run_that_ends_anywhere_is_finished_by_the_next(shop: Shop) -> None:
