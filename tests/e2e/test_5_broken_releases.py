@@ -264,8 +264,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def coming_visitors(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """All the while. What they met with is judged at the end."""
-    with visitors(shop, tmp_path_factory.mktemp("visitors")) as report:
+    """All the while, few enough to leave the machine to what breaks. What they met with is judged at the end."""
+    with visitors(shop, tmp_path_factory.mktemp("visitors"), rate=20) as report:
         yield
     assert report["failures"] == []
 

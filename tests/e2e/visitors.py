@@ -20,25 +20,28 @@ RATE = 100  # requests a second, of both applications together
 
 
 @contextmanager
-def visitors(shop: Shop, folder: Path) -> Iterator[dict[str, Any]]:
-    """Load, by a process of its own, while the block runs; what it reports is in the yielded dictionary afterwards."""
+def visitors(shop: Shop, folder: Path, rate: float = RATE) -> Iterator[dict[str, Any]]:
+    """Load, by a process of its own, while the block runs; what it reports is in the yielded dictionary afterwards.
+
+    `rate`: requests a second.
+    """
     api, store = shop.addresses["api"], shop.addresses["store"].rstrip("/")
     key = {"x-publishable-api-key": publishable_key(shop)}
     region = shop.fetch(f"{api}/store/regions", headers=key).json()["regions"][0]["id"]
     read = {"method": "GET", "headers": key}
     targets = [
-        {**read, "url": f"{api}/store/regions", "rate": 0.3 * RATE, "keep_alive": True},
-        {**read, "url": f"{api}/store/regions", "rate": 0.2 * RATE, "keep_alive": False},
+        {**read, "url": f"{api}/store/regions", "rate": 0.3 * rate, "keep_alive": True},
+        {**read, "url": f"{api}/store/regions", "rate": 0.2 * rate, "keep_alive": False},
         {
             "method": "POST",
             "headers": key,
             "body": {"region_id": region},
             "url": f"{api}/store/carts",
-            "rate": 0.05 * RATE,
+            "rate": 0.05 * rate,
         },
-        {**read, "url": f"{store}/health", "rate": 0.3 * RATE, "keep_alive": True},
-        {**read, "url": f"{store}/health", "rate": 0.2 * RATE, "keep_alive": False},
-        {**read, "url": f"{store}/", "rate": 0.05 * RATE, "keep_alive": True},
+        {**read, "url": f"{store}/health", "rate": 0.3 * rate, "keep_alive": True},
+        {**read, "url": f"{store}/health", "rate": 0.2 * rate, "keep_alive": False},
+        {**read, "url": f"{store}/", "rate": 0.05 * rate, "keep_alive": True},
     ]
     report = folder / "report.json"
     process = subprocess.Popen(
