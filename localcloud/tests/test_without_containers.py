@@ -42,27 +42,27 @@ def test_no_line_has_more_words_than_haproxy_takes() -> None:
     assert sum("acl allowed src 192.0.2." in line for line in lines) == 200
 
 
-def states(known: str, spec: LoadBalancerSpec) -> dict[tuple[str, str], tuple[str, str]]:
-    """(backend, droplet) -> whether it is up (2) or down (0), and its port."""
+def states(known: str, spec: LoadBalancerSpec) -> dict[tuple[str, str], tuple[str, str, str]]:
+    """(backend, droplet) -> whether it is up (2) or down (0), its port, and whether it is spoken to by TLS (1)."""
     lines = [line.split() for line in server_states(spec, known).splitlines()[1:]]
     assert {len(words) for words in lines} == {25}
-    return {(words[1], words[3]): (words[5], words[18]) for words in lines}
+    return {(words[1], words[3]): (words[5], words[18], words[20]) for words in lines}
 
 
 def test_a_droplet_is_down_until_it_has_proved_itself_and_stays_up_in_a_new_rule() -> None:
-    assert states("", SPEC) == {("out_80", "droplet-1"): ("0", "8000")}
+    assert states("", SPEC) == {("out_80", "droplet-1"): ("0", "8000", "0")}
     # as HAProxy answers, with a comment before and an empty line after it
     known = f"1\n# {'word ' * 25}\n2 out_80 1 droplet-1 10.78.0.2 2 0 1 1 6 15 3 3 6 0 0 0 - 8000 - 0 8000 - - 8000\n\n"
     more = dataclasses.replace(
         SPEC,
-        rules=(*SPEC.rules, ForwardingRule("http", 81, "http", 8001)),
+        rules=(*SPEC.rules, ForwardingRule("http", 81, "https", 8001)),
         targets=(*SPEC.targets, ("droplet-2", "10.78.0.3")),
     )
     assert states(known, more) == {
-        ("out_80", "droplet-1"): ("2", "8000"),
-        ("out_80", "droplet-2"): ("0", "8000"),
-        ("out_81", "droplet-1"): ("2", "8001"),
-        ("out_81", "droplet-2"): ("0", "8001"),
+        ("out_80", "droplet-1"): ("2", "8000", "0"),
+        ("out_80", "droplet-2"): ("0", "8000", "0"),
+        ("out_81", "droplet-1"): ("2", "8001", "1"),
+        ("out_81", "droplet-2"): ("0", "8001", "1"),
     }
 
 

@@ -26,7 +26,7 @@ _START_TIMEOUT = 30.0  # seconds
 _STRONG_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 # A line of HAProxy's state file, version 1, as `show servers state` tells it: number and name of the backend, number,
 # name and address of the server, what is known of its health, its port, and more.
-_WORDS, _ADDRESS, _PORT = 25, 4, 18
+_WORDS, _ADDRESS, _PORT, _TLS, _CHECK_PORT = 25, 4, 18, 20, 21
 # What it says of one that has not proved itself yet. The check's status is that of the start (1), not unknown (0): at
 # its first result HAProxy 3.0 crashes on that.
 _DOWN = "0 0 1 1 0 1 0 0 6 0 0 0 - 0 - 0 {check_port} - - 0"
@@ -193,7 +193,9 @@ def server_states(spec: LoadBalancerSpec, known: str) -> str:
         for number, (name, address) in enumerate(spec.targets, 1):
             words = list(states.get((backend, name)) or by_name.get(name) or down)
             words[: _ADDRESS + 1] = ["1", backend, str(number), name, address]
-            words[_PORT] = str(rule.target_port)
+            # of this rule, whichever the words are of
+            words[_PORT], words[_TLS] = str(rule.target_port), str(int(_speaks_tls(rule)))
+            words[_CHECK_PORT] = str(spec.health.port)
             lines.append(" ".join(words))
     return "\n".join(lines) + "\n"
 
@@ -240,7 +242,7 @@ def _backend(spec: LoadBalancerSpec, rule: ForwardingRule) -> str:
         server += " send-proxy check-send-proxy"
     if _is_http(rule):
         lines.append("option http-keep-alive" if spec.backend_keepalive else "option http-server-close")
-        if rule.target_protocol in ("https", "http2"):
+        if _speaks_tls(rule):
             server += f" ssl verify none alpn {'h2' if rule.target_protocol == 'http2' else 'http/1.1'}"
         if spec.cookie_name:
             age = f'maxlife {spec.cookie_ttl}s attr "Max-Age={spec.cookie_ttl}"'
@@ -249,6 +251,11 @@ def _backend(spec: LoadBalancerSpec, rule: ForwardingRule) -> str:
         cookie = f" cookie {name}" if spec.cookie_name and _is_http(rule) else ""
         lines.append(f"server {name} {address}:{rule.target_port} {server}{cookie}")
     return _section(f"backend out_{rule.entry_port}", *lines)
+
+
+def _speaks_tls(rule: ForwardingRule) -> bool:
+    """Whether the balancer itself begins TLS with the droplets."""
+    return _is_http(rule) and rule.target_protocol in ("https", "http2")
 
 
 def _quoted(text: str) -> str:

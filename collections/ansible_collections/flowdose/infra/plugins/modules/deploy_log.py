@@ -11,7 +11,7 @@ version_added: "0.1.0"
 description:
   - Adds one line, a JSON object, to a log on the host, and returns when it is on the disk. Writers at the same time do
     it no harm, nor does a line that a power cut left unfinished.
-  - Where the host's file system can, the file gets the attribute C(a) of M(ansible.builtin.file), with which even root
+  - Where the host's file system can, the file gets the attribute C(a) of C(ansible.builtin.file), with which even root
     only adds to it. Containers usually cannot.
   - The file and its folder are root's, C(0640) and C(0750), and made when they are missing.
   - Whoever may read the log reads O(detail), so nothing secret.
