@@ -14,7 +14,7 @@ description:
 positional: _input, named
 options:
   _input:
-    description: The fact C(release_history) of role M(flowdose.infra.release#role), of each host.
+    description: The fact C(release_history) of role P(flowdose.infra.release#role), of each host.
     type: list
     elements: dict
     required: true
