@@ -35,10 +35,14 @@ MODULES = sorted(path.stem for path in (COLLECTION / "plugins/modules").glob("*.
 
 # What cannot run without more than an API; only the options are checked, and where the module itself is run is said.
 NEED_MORE = {
+    "deploy_info": "a droplet that was deployed to: test_deploy_info.py, and the end-to-end tests",
+    "deploy_lock": "a host in the group backend: test_deploy_lock.py, and the end-to-end tests",
+    "deploy_log": "to write a line each time, which no second run spares: test_deploy_log.py",
     "medusa_admin_user": "a Medusa backend on this machine: test_medusa_admin_user.py, and the end-to-end tests",
     "medusa_publishable_key": "a Medusa backend: test_medusa.py, and the end-to-end tests",
     "pm2_app": "pm2 on this machine: test_pm2_app.py, and the end-to-end tests",
     "readiness": "a shop: test_readiness.py, and the end-to-end tests",
+    "release_info": "a droplet that was deployed to: test_release_info.py, and the end-to-end tests",
 }
 RUNNABLE = [module for module in MODULES if module not in (*NEED_MORE, "spaces_bucket")]
 
@@ -50,7 +54,10 @@ CHANGE_NOTHING = ("_info", "source_archive")  # a cache is not a state
 SUBSTITUTES = {
     "ops@example.com": ACCOUNT_EMAIL,  # alerts go to verified addresses of the team only
     "https://git.example.com/flowdose/shop.git": '"{{ playbook_dir }}/shop"',
+    "git@git.example.com:flowdose/shop.git": '"{{ playbook_dir }}/shop"',
     "~/shop/backend": '"{{ playbook_dir }}/shop/backend"',
+    "~/.ssh/shop_deploy_key": '"{{ playbook_dir }}/.flowdose/staging/id_ed25519"',
+    '"{{ candidate.pid }}"': "4711",  # a number only when it is templated
 }
 # Of the tasks that are not ours, those that leave this machine alone.
 HARMLESS = {"ansible.builtin.debug", "ansible.builtin.set_fact", "ansible.builtin.assert"}
@@ -222,5 +229,5 @@ def test_options_of_examples_are_accepted(module: str, monkeypatch: pytest.Monke
     rules = {key: value for key, value in options.items() if key.startswith(("mutually_", "required_"))}
     for task in examples(module):
         if PREFIX + module in task:
-            result = ArgumentSpecValidator(specification, **rules).validate(task[PREFIX + module])
+            result = ArgumentSpecValidator(specification, **rules).validate(task[PREFIX + module] or {})
             assert result.error_messages == []

@@ -136,12 +136,13 @@ def files(folder: Path) -> None:
         key.parent.mkdir(parents=True)
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     certificate_files(folder)
-    backend = folder / "shop/backend"
-    backend.mkdir(parents=True)
-    (backend / "package.json").write_text('{"name": "backend", "version": "1.0.0"}')
-    (backend / "package-lock.json").write_text('{"name": "backend", "version": "1.0.0", "lockfileVersion": 3}')
+    for application in ("backend", "apps/storefront"):
+        path = folder / "shop" / application
+        path.mkdir(parents=True)
+        (path / "package.json").write_text('{"name": "shop", "version": "1.0.0"}')
+        (path / "package-lock.json").write_text('{"name": "shop", "version": "1.0.0", "lockfileVersion": 3}')
     git = ["git", "-C", str(folder / "shop"), "-c", "user.name=a", "-c", "user.email=a@example.com"]
-    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "first"]):
+    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "first"], ["tag", "v1.2.0"]):
         subprocess.run([*git, *command], check=True)
 
 
