@@ -156,10 +156,10 @@ def foreign_process(shop: Shop) -> AbstractContextManager[None]:
 
 
 def no_new_connections_to_valkey(shop: Shop) -> AbstractContextManager[None]:
-    """Those that serve keep theirs."""
+    """Those that serve keep theirs: only what opens a connection is refused."""
     port = next(item for item in shop.cloud.databases() if item["engine"] == "valkey")["connection"]["port"]
     table = "add table inet cut; add chain inet cut out { type filter hook output priority 0 ; }"
-    rule = f"add rule inet cut out tcp dport {port} ct state new reject with tcp reset"
+    rule = f"add rule inet cut out tcp dport {port} tcp flags & (syn | ack) == syn reject with tcp reset"
     return doing(shop.droplet("backend"), f"nft '{table}; {rule}'", "nft delete table inet cut")
 
 
