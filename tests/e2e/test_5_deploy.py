@@ -48,6 +48,45 @@ def test_releases_come_and_go_without_a_lost_request(shop: Shop, tmp_path: Path)
 
         outcome = deploy(shop, {**RECONFIGURED, "flowdose_allow_taken_back": True})
         assert re.search(r"TASK \[.*build \| Build, .*\n+skipping: \[backend", outcome.output), "nothing was built"
+        assert_rotation(shop)
     assert report["failures"] == []
     assert report["rate"] > RATE / 2, "or this is no load"
     assert shop.serves()
+
+
+def assert_rotation(shop: Shop) -> None:
+    """The database's user and the bucket's key become others, and nothing of the old ones is left, nor needs them."""
+    before = credentials(shop)
+    versions = {"jwt": 1, "cookie": 2, "revalidate": 1, "server_actions": 1, "database": 2, "spaces": 2}
+    changed = json.dumps({**RECONFIGURED, "flowdose_secret_versions": versions})
+    outcome = playbook("rotate", *shop.arguments, "-e", changed).must()
+    say(f"  rotate.yml took {outcome.seconds:.0f} s")
+    said = " ".join(outcome.output.split())
+    assert "DATABASE_URL: nobody notices" in said
+    assert "COOKIE_SECRET: all administrators have to log in again" in said
+    after = credentials(shop)
+    assert after["users"] == {"doadmin", "flowdose_2"} != before["users"]
+    assert "flowdose-development-2" in after["keys"]
+    assert "flowdose-development-1" in before["keys"] - after["keys"]
+    # the release of before could be gone back to
+    assert after["logins"] == {"flowdose_2"} != before["logins"]
+
+    again = playbook("rotate", *shop.arguments, "-e", changed).must()
+    assert {host: counts["changed"] for host, counts in again.recap().items()} == {host: 0 for host in again.recap()}, (
+        again.output
+    )
+
+
+def credentials(shop: Shop) -> dict[str, set[str]]:
+    """Names of users and keys at the API, and the users in the environments of the backend's releases."""
+    cluster = next(item for item in shop.cloud.databases() if item["engine"] == "pg")
+    users = shop.cloud.get(f"/v2/databases/{cluster['id']}/users")["users"]
+    keys = shop.cloud.get("/v2/spaces/keys?per_page=200")["keys"]
+    found = (
+        shop.droplet("backend").run("grep -ho 'postgres[a-z]*://[^:]*' /srv/flowdose/backend/releases/*/.env").must()
+    )
+    return {
+        "users": {user["name"] for user in users},
+        "keys": {key["name"] for key in keys},
+        "logins": {line.rpartition("/")[2] for line in found.output.split()},
+    }

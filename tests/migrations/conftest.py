@@ -36,8 +36,18 @@ def make_links() -> None:
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    """The URL of a PostgreSQL server, without a database."""
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The server's certificate, which it signed itself; its key is beside it."""
+    path = tmp_path_factory.mktemp("authority") / "server.crt"
+    key = ["-newkey", "rsa:2048", "-nodes", "-keyout", str(path.with_suffix(".key")), "-out", str(path)]
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(["openssl", "req", "-x509", *key, *names], check=True, capture_output=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def server(authority: Path) -> Iterator[str]:
+    """The URL of a PostgreSQL server, without a database. It takes connections with and without TLS."""
     install(HERE, make_links)
     folder = Path(tempfile.mkdtemp(prefix="flowdose-postgresql-"))
     native = folder / "native"
@@ -65,7 +75,19 @@ def server() -> Iterator[str]:
     )
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    settings = ["-c", "fsync=off", "-c", f"unix_socket_directories={folder}", "-c", "listen_addresses=127.0.0.1"]
+    for suffix in ("crt", "key"):
+        shutil.copy(authority.with_suffix(f".{suffix}"), data / f"server.{suffix}")
+        shutil.chown(data / f"server.{suffix}", user or os.geteuid())
+    settings = [
+        "-c",
+        "ssl=on",
+        "-c",
+        "fsync=off",
+        "-c",
+        f"unix_socket_directories={folder}",
+        "-c",
+        "listen_addresses=127.0.0.1",
+    ]
     command = [str(native / "bin/postgres"), "-D", str(data), "-p", str(port), *settings]
     with (folder / "log").open("w") as log, subprocess.Popen(command, user=user, cwd=folder, stderr=log) as process:
         try:

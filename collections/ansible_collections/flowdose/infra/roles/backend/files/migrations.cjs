@@ -28,6 +28,8 @@ async function connect(name) {
   const client = new Client({ connectionString: process.env.DATABASE_URL, application_name: name, connectionTimeoutMillis: 5000 })
   client.on("error", () => {})
   await client.connect()
+  // Sessions may begin as the role that owns the database (databases.cjs); only the user itself may end its other sessions.
+  await client.query("set role none")
   return {
     ask: async (sql, values) => (await client.query(sql, values)).rows,
     gone: (tell) => client.once("end", tell),
