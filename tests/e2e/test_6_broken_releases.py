@@ -6,20 +6,23 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e.shop import Droplet, Shop, playbook
-from e2e.visitors import processes, visitors
-from stages import ROOT, say
+from e2e.shop import INVENTORY, Droplet, Shop, playbook
+from e2e.visitors import processes, running, visitors
+from stages import ROOT, environment, say, tool
 
 # The applications with places to break at, which an environment variable that no build reads chooses.
 BREAK = "BREAK"
@@ -280,3 +283,64 @@ def test_what_served_serves_on(shop: Shop, case: Case, source: Path, tmp_path: P
     assert after[1] == before[1]
     assert after[0] == before[0] or case.name == "page fails", "the backend before it is a good one"
     assert shop.serves()
+
+
+def deploy_until(shop: Shop, line: str, changes: Changes, then: Callable[[subprocess.Popen[str]], object]) -> str:
+    """Run deploy.yml, and do something to it when a line of its output has that text. Returns what it said."""
+    command = [tool("ansible-playbook"), "playbooks/deploy.yml", "-i", INVENTORY, *shop.arguments]
+    process = subprocess.Popen(
+        [*command, "-e", json.dumps(changes)],
+        cwd=ROOT,
+        env=environment({"ANSIBLE_NOCOLOR": "1"}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout
+    said = ""
+    for text in process.stdout:
+        said += text
+        if line in text:
+            time.sleep(2)  # it is in the middle of that
+            then(process)
+            break
+    said += process.stdout.read()
+    process.wait()
+    assert line in said, said
+    return said
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """As a machine that dies: the playbook and all that it has started."""
+    for pid in [process.pid, *descendants(process.pid)]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def descendants(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-eo", "ppid=,pid="], check=True, capture_output=True, text=True).stdout.split()
+    children = [int(child) for parent, child in zip(listed[::2], listed[1::2], strict=True) if int(parent) == pid]
+    return [found for child in children for found in [child, *descendants(child)]]
+
+
+def test_a_run_that_ends_anywhere_is_finished_by_the_next(shop: Shop) -> None:
+    """Its connection is lost, or the controller is killed, and nothing is cleaned by hand."""
+    changes = {**RUNTIME, **backend(ROUND="2")}
+    before = processes(shop)
+
+    def cut(_process: object) -> None:
+        shop.droplet("backend").run("pkill -KILL -f '^sshd(-session)?: root'")
+
+    assert "UNREACHABLE" in deploy_until(shop, "build | Build, a minute", changes, cut)
+    for line in ("build | Build, a minute", "Have pm2 run it: candidate", "activate | Give it time to fail"):
+        deploy_until(shop, line, changes, kill)
+        assert set(before) <= set(running(shop)), line
+    outcome = playbook("deploy", *shop.arguments, "-e", json.dumps(changes)).must()
+    say(f"  deploy.yml took {outcome.seconds:.0f} s, after four that did not end")
+    after = processes(shop)
+    assert after[0] != before[0]
+    assert after[1] == before[1]
+    again = playbook("deploy", *shop.arguments, "-e", json.dumps(changes)).must()
+    assert again.recap()["backend-development"]["changed"] == 0
