@@ -19,6 +19,7 @@ from e2e.shop import CONTROLLER_FILES, STATE, TORTURE_PASSWORD, TORTURE_RESEND_K
 from playwright.sync_api import BrowserContext, expect
 from stages import ROOT
 
+KEY_FILE = "flowdose-development-1.json"
 TWELVE_MINUTES, ONE_MINUTE = 12 * 60, 60
 
 
@@ -50,8 +51,11 @@ def secrets_of(shop: Shop) -> dict[str, str]:
     found["server actions"] = derive_secret(master_key, "server_actions").replace("-", "+").replace("_", "/")
     found |= {"master key": master_key, "admin password": TORTURE_PASSWORD, "Resend key": TORTURE_RESEND_KEY}
     found |= {"token": shop.cloud.credentials["token"], "Spaces key": shop.cloud.credentials["spaces"]["secret_key"]}
-    found |= {f"password of {item['name']}": item["connection"]["password"] for item in shop.cloud.databases()}
-    return found
+    for cluster in shop.cloud.databases():
+        found |= {f"password of {user['name']} of {cluster['name']}": user["password"] for user in cluster["users"]}
+    assert "password of flowdose_1 of postgres-development" in found
+    kept = shop.droplet("backend").run(f"cat /etc/flowdose/{KEY_FILE}").must().output
+    return found | {"key of the bucket": json.loads(kept)["secret_key"]}
 
 
 def test_no_secret_in_what_a_run_prints_writes_and_starts(shop: Shop) -> None:
@@ -73,8 +77,9 @@ def test_nobody_else_on_a_droplet_can_read_a_secret(shop: Shop, role: str) -> No
     found = [Path(line) for line in answer.stdout.decode().splitlines()]
     assert found, "the search finds what is there"
     # Next.js keeps the key of its server actions in its build.
-    assert {path.name for path in found if ".next" not in path.parts} == {".env"}
-    assert [path for path in found if path.name == ".env" and path.stat().st_mode & 0o777 != 0o600] == []
+    kept = {".env", KEY_FILE} if role == "backend" else {".env"}
+    assert {path.name for path in found if ".next" not in path.parts} == kept
+    assert [path for path in found if path.name in kept and path.stat().st_mode & 0o777 != 0o600] == []
     assert [path for path in found if not closed_to_others(path, disk)] == []
 
 
