@@ -45,6 +45,18 @@ def test_a_killed_deploy_frees_its_lock(shop: Shop) -> None:
     wait_for("the end of the lock", lambda: not held(backend), seconds=30)
 
 
+def test_a_seed_that_failed_is_run_again_until_it_ends_well(shop: Shop) -> None:
+    """Though the shop has a region by then."""
+    backend, unfinished = shop.droplet("backend"), "/srv/flowdose/backend/seed-unfinished"
+    backend.run(f"touch {unfinished}").must()
+    playbook("deploy", *shop.arguments, "-e", "flowdose_backend_seed_command=false").must(2)
+    backend.run(f"test -e {unfinished}").must()
+    playbook("deploy", *shop.arguments, "-e", "flowdose_backend_seed_command='touch /tmp/seeded'").must()
+    backend.run(f"test -e /tmp/seeded -a ! -e {unfinished}").must()
+    again = playbook("deploy", *shop.arguments, "-e", "flowdose_backend_seed_command=false").must()
+    assert all(counts["changed"] == 0 for counts in again.recap().values())
+
+
 def test_the_status_of_a_shop_that_is_down(shop: Shop) -> None:
     backend = shop.droplet("backend")
     backend.run("systemctl stop pm2-flowdose").must()

@@ -254,10 +254,15 @@ def going_back(new: Application, old: Application, *entries: dict[str, Any]) -> 
 def test_going_back_past_additive_migrations_is_possible(shop: Application, releases: Releases) -> None:
     old = releases("old")
     old.migration("Migration1", *SHOP)
-    assert going_back(shop, old) == {"additive": [], "refused": [], "before": ""}
+    assert going_back(shop, old) == {"additive": [], "refused": [], "before": "", "key": ""}
     shop.migration("Migration2", 'alter table "gift" add column "from" text')
     shop.migrate()
-    assert going_back(shop, old) == {"additive": ["Migration2"], "refused": [], "before": ""}
+    shop.query("create table api_key (token text, type text, revoked_at timestamptz, deleted_at timestamptz)")
+    shop.query(
+        "insert into api_key (token, type, revoked_at) values"
+        " ('sk_1', 'secret', null), ('pk_1', 'publishable', now()), ('pk_2', 'publishable', null)"
+    )
+    assert going_back(shop, old) == {"additive": ["Migration2"], "refused": [], "before": "", "key": "pk_2"}
 
 
 def test_going_back_past_a_loss_is_refused_with_the_moment_before(shop: Application, releases: Releases) -> None:

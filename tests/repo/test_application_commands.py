@@ -45,6 +45,10 @@ def release(manager: str, version: str | None, **changed: Any) -> dict[str, Any]
         "__release_memory": kernel(3919, 0),
         "release_source": source,
         "release_env_consumer": "medusa",
+        # as tasks/stage.yml remembers them
+        "__release_digests": {
+            name: trust_as_template(f"{{{{ __release_{name}_digest }}}}") for name in ("build", "configuration")
+        },
         **changed,
     }
     names |= {"build": "{{ release_build_command }}", "environment": "{{ __release_environment }}"}
