@@ -61,6 +61,9 @@ def assert_rotation(shop: Shop) -> None:
     # as if it stood in group_vars from now on
     shop.arguments += ["-e", json.dumps({"flowdose_secret_versions": versions})]
     changed = json.dumps(RECONFIGURED)
+    shown = playbook("rotate", "--check", *shop.arguments, "-e", changed).must()
+    assert "DATABASE_URL: nobody notices" in " ".join(shown.output.split())
+    assert credentials(shop) == before
     outcome = playbook("rotate", *shop.arguments, "-e", changed).must()
     say(f"  rotate.yml took {outcome.seconds:.0f} s")
     said = " ".join(outcome.output.split())

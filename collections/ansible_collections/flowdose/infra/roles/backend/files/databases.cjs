@@ -133,6 +133,7 @@ const commands = {
     console.log(keys.map(({ token }) => token).join())
   },
   // Users come and go with their passwords. What they make belongs to a role that stays, and as which their sessions begin.
+  // An application that was given another server, or the administrator's name, is left as it is.
   async own() {
     const done = []
     const { username, pathname } = new URL(process.env.DATABASE_URL)
@@ -141,7 +142,8 @@ const commands = {
     const database = decodeURIComponent(pathname.slice(1))
     const role = `${database}_owner`
     const owner = quoted(role)
-    if (user !== administrator) await postgresql(admin, async (ask) => {
+    if (user === administrator || address(process.env.DATABASE_URL) !== address(admin)) return console.log("[]")
+    await postgresql(admin, async (ask) => {
       const act = async (statement) => {
         await ask(statement)
         done.push(statement)
@@ -160,7 +162,7 @@ const commands = {
     })
     await postgresql(process.env.DATABASE_URL, async (ask) => {
       const [{ current }] = await ask("select current_user as current")
-      if (current === role || user === administrator) return
+      if (current === role) return
       const statement = `alter role ${quoted(user)} in database ${quoted(database)} set role to ${owner}`
       await ask(statement)
       done.push(statement)
