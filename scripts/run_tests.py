@@ -184,7 +184,7 @@ MACHINES = Check(
 SITE = Check(
     "end to end",
     "a shop from nothing, looked at from outside, changed and rebooted",
-    pytest("-m", "machines", "tests"),
+    pytest("-v", "-v", "-m", "machines", "tests", timeout=3600),  # each test in a line of its own: they take minutes
     needs=["clean start"],
 )
 MOLECULE = Check(
