@@ -39,7 +39,8 @@ def test_a_deploy_is_refused_while_another_has_the_lock(shop: Shop) -> None:
 def test_a_killed_deploy_frees_its_lock(shop: Shop) -> None:
     backend = shop.droplet("backend")
     command = [tool("ansible-playbook"), "playbooks/deploy.yml", "-i", INVENTORY, *shop.arguments]
-    with subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.DEVNULL) as run:
+    null = subprocess.DEVNULL
+    with subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=null, stderr=null) as run:
         wait_for("the lock", lambda: held(backend), seconds=60)
         run.kill()
     wait_for("the end of the lock", lambda: not held(backend), seconds=30)
